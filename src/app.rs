@@ -72,6 +72,7 @@ pub(crate) use request::response::Parts;
 pub use request::response::ResponseHead;
 pub use request::session::Session;
 pub use request::{Request, SplitUri};
+
 pub use routing::links::IntoRouteRef;
 pub(crate) use routing::links::Links;
 pub(crate) use routing::route::{Param, Work};
@@ -82,3 +83,5 @@ pub use sql::rows::Rows;
 pub use sql::transaction::{Connection, Tx};
 pub(crate) use was::NO_ROUTE;
 pub use was::{Face, RequestContext, Was};
+
+pub use crate::tls::client::ClientCertificate;

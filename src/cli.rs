@@ -5,9 +5,10 @@
 //! - [`program`]: a site's program, from its apps to its exit code; [`setup`]: the changes it may make before it
 //!   serves;
 //! - [`run`]: serves, by itself, as a supervisor or as one process; [`instance`]: commands to a running instance;
-//! - [`check`], [`routes`], [`rpc`], [`new`]: one command each.
+//! - [`check`], [`routes`], [`rpc`], [`new`], [`cert`]: one command each.
 
 mod args;
+mod cert;
 mod check;
 mod greeting;
 mod hash_password;

@@ -6,8 +6,8 @@
 //! - [`keys`]: the one table of all keys with their defaults, limits and units;
 //! - `ini`: text → sections and entries with their byte ranges in the file;
 //! - `reading`: one section and its table → values; `values` parses each kind of value;
-//! - `server` with `listening`, `names`, `connection_limits` and `network`; `clusters` with `members`, `reaching` and
-//!   `health`; [`routes`]; `mounts` with `rates` and `origins`: the sections;
+//! - `server` with `listening`, `names`, `connection_limits` and `network`; `certification`; `clusters` with `members`,
+//!   `reaching` and `health`; [`routes`]; `mounts` with `rates` and `origins`: the sections;
 //! - [`report`]: problems with line, column and caret; `source` and `mask` keep secrets out of them;
 //! - `spelling`: "did you mean"; `find`: from `-f NAME` to a file.
 //!
@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+mod certification;
 mod clusters;
 mod conf_file;
 mod connection_limits;
@@ -46,6 +47,7 @@ mod source;
 pub(crate) mod spelling;
 mod values;
 
+pub use certification::{Certification, ClientCertificates, TlsSettings};
 pub(crate) use conf_file::ConfFile;
 pub use connection_limits::ConnectionLimits;
 pub use find::{NotFound, Places, find};
@@ -60,8 +62,8 @@ pub use rates::{Rate, RateKey};
 pub use report::{Problem, Report, Severity};
 pub use routes::{MountLine, MountTarget, TargetError};
 pub use settings::{
-    Certification, Declared, ForwardedHeader, Introspection, PartialAnswers, RouteLine, RouteTarget, ServerSettings,
-    Settings, TrustedProxies, Uploads,
+    Declared, ForwardedHeader, Introspection, PartialAnswers, RouteLine, RouteTarget, ServerSettings, Settings,
+    TrustedProxies, Uploads,
 };
 pub(crate) use values::read_time;
 
@@ -128,8 +130,8 @@ fn parse_with(
     let section = |name: &str| sections.iter().copied().find(|section| section.name == name);
 
     let instance = Path::new(file_name).file_stem().map_or("skitai".into(), |stem| stem.to_string_lossy());
-    let server = server::server(&mut reading, section("server"), &instance);
-    let certification = server::certification(&mut reading, section("certification"), section("server"));
+    let mut server = server::server(&mut reading, section("server"), &instance);
+    certification::into_server(&mut reading, &sections, &mut server);
     let clusters = clusters::clusters(&mut reading, &sections, server.threads * server.processes);
     let declared: Vec<String> =
         sections.iter().filter_map(|section| section.name.strip_prefix('@').map(str::to_owned)).collect();
@@ -148,7 +150,7 @@ fn parse_with(
     if report.has_errors() {
         return Err(report);
     }
-    let settings = Settings { server, routes, mounts, clusters, certification };
+    let settings = Settings { server, routes, mounts, clusters };
     Ok(Loaded {
         settings,
         warnings: report,
@@ -218,7 +220,10 @@ fn known_sections<'s>(reading: &mut Reading<'_>, sections: &'s [Section]) -> Vec
         if name.is_empty() {
             continue;
         }
-        let is_known = name.starts_with('@') || mounts::path_of(name).is_some() || keys::SECTIONS.contains(&name);
+        let is_known = name.starts_with('@')
+            || mounts::path_of(name).is_some()
+            || certification::is_named(name)
+            || keys::SECTIONS.contains(&name);
         if !is_known {
             reading.push(unknown_section(section));
             continue;

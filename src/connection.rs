@@ -12,12 +12,12 @@
 //! client has a timeout. A running handler has its deadline, and an idle event stream may stay silent without limit.
 //!
 //! - here: [`drive`] and what it needs: the [`ConnectionTimeouts`] and the [`Service`];
-//! - [`driver`]: the states, one after the other, and how a connection ends, with one [`clock`]; [`client`]: watches
-//!   the client of a request that is served;
+//! - [`driver`]: the states, one after the other, with one [`clock`]; before them the [`handshake`] of TLS, and behind
+//!   them the [`ending`]; [`client`]: watches the client of a request that is served;
 //! - [`list`]: the connections of a thread, and what each one serves;
 //! - [`intake`]: received octets that are not consumed yet; [`body`]: the body of the current request, for its service;
 //! - [`reply`]: the head of a reply, the framing of its body, the body piece by piece;
-//! - [`transport`]: the socket, and the octets that wait to be sent;
+//! - [`transport`]: the socket, and the octets that wait to be sent; [`tls_socket`]: one that speaks TLS;
 //! - `heard` (in tests and for the fuzzer): a connection without a server.
 //!
 //! `skitai_wire::http1` parses the octets. A [`Service`] answers; it gets actix-http's request, as a service of
@@ -27,6 +27,8 @@ mod body;
 mod client;
 mod clock;
 mod driver;
+mod ending;
+mod handshake;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod heard;
 mod intake;
@@ -34,14 +36,17 @@ pub(crate) mod list;
 mod reply;
 #[cfg(test)]
 mod tests;
+mod tls_socket;
 mod transport;
 
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -51,7 +56,10 @@ use driver::Driver;
 use intake::Queues;
 use list::Connections;
 use skitai_wire::http1::HeadBounds;
+pub(crate) use tls_socket::TlsSocket;
 pub(crate) use transport::Transport;
+
+use crate::tls::client::TlsClient;
 
 /// The timeouts of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,10 +133,18 @@ pub(crate) trait Service {
     fn bounds(&self) -> ConnectionBounds;
 
     /// Answers a request. Its extensions may contain a [`Tunnel`].
-    fn call(&self, request: Incoming, peer: Option<Peer>) -> impl Future<Output = Outgoing>;
+    fn call(
+        &self,
+        request: Incoming,
+        peer: Option<Peer>,
+        tls: Option<&Arc<TlsClient>>,
+    ) -> impl Future<Output = Outgoing>;
 
     /// Answers and logs an invalid request. The connection is closed after the reply.
     fn refuse(&self, refused: &Refused<'_>) -> Outgoing;
+
+    /// Reports that a handshake failed.
+    fn greeting_failed(&self, peer: Option<Peer>, why: &io::Error);
 
     /// Reports that the reply to the request with this head could not be completed.
     fn cut(&self, head: &[u8], why: &(dyn Error + 'static));

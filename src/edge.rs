@@ -14,7 +14,7 @@
 //! - [`files`]: static files, which take precedence over apps;
 //! - [`actix_fallback`]: actix-web's `App`, for code that needs its kind of request;
 //! - [`sessions`]: loads the session before the handler and saves it after;
-//! - [`refused`]: answers invalid requests;
+//! - [`refused`]: answers invalid requests; [`redirect`]: sends those who come in clear text to HTTPS;
 //! - [`partial`]: answers from which members are missing; [`stream`]: the body of a streaming reply;
 //! - [`respond`]: the only place that decides what a client sees: pages, JSON, errors; [`error_page`]: an error's page,
 //!   [`problem`]: an error for a program that asks for RFC 9457.
@@ -35,6 +35,7 @@ pub(crate) mod partial;
 pub(crate) mod pipeline;
 pub(crate) mod probes;
 mod problem;
+pub(crate) mod redirect;
 pub(crate) mod refused;
 pub(crate) mod respond;
 pub(crate) mod sessions;

@@ -26,7 +26,7 @@
 //!
 //! In the order a request meets them:
 //!
-//! - `serve`: one process: sockets, threads, the actors of each;
+//! - `serve`: one process: sockets, threads, the actors of each; `tls`: certificates;
 //! - `connection`: HTTP/1 between a client's socket and the code that answers;
 //! - `edge`: one request, step by step; `rpc`: the same by name;
 //! - [`app`]: what an app author touches: routes, arguments, `was`, calls, replies;
@@ -60,6 +60,7 @@ mod serve;
 pub mod sql;
 mod supervise;
 pub mod test;
+mod tls;
 
 /// The examples of the documents. `cargo test --doc` compiles them, and runs those that are no whole program.
 #[cfg(doctest)]

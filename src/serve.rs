@@ -11,7 +11,8 @@
 //! - [`learnt`]: what the next process goes on with; [`counted`]: what stays in the sums;
 //! - [`siblings`]: the other processes, which are asked and answered;
 //! - [`slot`]: a thread and the site it serves; [`actors`]: its actors;
-//! - [`entry`]: receives requests;
+//! - [`entrance`]: what a port leads to; [`entry`]: receives requests;
+//! - [`renewal`]: takes up certificates when their files change;
 //! - [`watch`]: reloads a changed configuration in devel mode;
 //! - [`background`]: a small server inside a program.
 
@@ -21,6 +22,7 @@ pub(crate) mod background;
 pub(crate) mod counted;
 mod crowd;
 pub(crate) mod drain;
+mod entrance;
 mod entry;
 mod fleet;
 pub(crate) mod guesses;
@@ -35,6 +37,7 @@ pub(crate) mod owner;
 pub(crate) mod port_holder;
 mod process;
 pub(crate) mod relay;
+pub(crate) mod renewal;
 pub(crate) mod server;
 pub(crate) mod siblings;
 pub(crate) mod signals;

@@ -17,6 +17,7 @@
 //!   [`backoff`]: when one that crashed comes back; [`crashes`]: which requests it is to be named with;
 //! - [`bank`]: how many connections to databases each of them may hold;
 //! - [`roll`] and [`rolling`]: a reload or an upgrade, one process at a time;
+//! - [`tls`]: keys of tickets, and files of certificates that are root's alone;
 //! - [`notices`]: what the service manager is told;
 //! - [`upgrade`]: the supervisor becomes another program, and hands its [`state`] over.
 
@@ -38,6 +39,7 @@ mod roll;
 mod rolling;
 mod signals;
 mod state;
+mod tls;
 mod totals;
 mod upgrade;
 mod words;
@@ -65,6 +67,7 @@ use learnt::LearntBySlot;
 use notices::Notices;
 use plan::{OpenSocket, Plan, PlanError};
 use signals::Signals;
+use tls::{TicketRotation, TlsWatch};
 use totals::Totals;
 
 pub(crate) use state::STATE;
@@ -139,6 +142,8 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -
         totals: Totals::default(),
         crashes: Crashes::default(),
         levels: None,
+        tickets: TicketRotation::begun(Instant::now()),
+        tls_watch: TlsWatch::default(),
     })
 }
 

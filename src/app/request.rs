@@ -27,6 +27,7 @@ use self::client::RequestClient;
 use self::id::RequestId;
 use crate::config::TrustedProxies;
 use crate::connection::Peer;
+use crate::tls::client::{ClientCertificate, TlsClient};
 
 /// A request, moved out of actix so that it can be sent to another thread.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct Request {
     pub(crate) headers: HeaderMap,
     /// `None` for a request that came over no network, or whose client left before it could be asked for.
     pub(crate) peer: Option<Peer>,
+    /// What the handshake said, if the connection speaks TLS.
+    pub(crate) tls: Option<Arc<TlsClient>>,
     pub(crate) body: Bytes,
     /// When the whole request had arrived: the server's own limit starts here.
     pub(crate) received: Instant,
@@ -68,6 +71,7 @@ impl Request {
             version: Version::HTTP_11,
             headers: HeaderMap::new(),
             peer: None,
+            tls: None,
             body: Bytes::new(),
             received: now,
             begun: now,
@@ -183,9 +187,20 @@ impl Request {
         self.client().is_some_and(|client| client.is_here)
     }
 
-    /// Whether the client used TLS: a trusted proxy reports it with `X-Forwarded-Proto` or `Forwarded`.
+    /// Whether the client used TLS: to this server, or, if a trusted proxy says so with `X-Forwarded-Proto` or
+    /// `Forwarded`, to the proxy.
     pub fn is_secure(&self) -> bool {
-        self.proxies.is_some() && self.client().is_some_and(|client| client.is_secure)
+        match &self.proxies {
+            Some(_) => self.client().is_some_and(|client| client.is_secure),
+            None => self.tls.is_some(),
+        }
+    }
+
+    /// The certificate that the client has shown in the handshake with this server, for which one of the authorities in
+    /// `client_ca` vouches. `None` without `client_ca`, and for a client without one where certificates are optional.
+    /// Behind a proxy it is the proxy's.
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.tls.as_ref()?.certificate.as_ref()
     }
 
     /// `https` or `http`, as the client used it.
@@ -200,7 +215,8 @@ impl Request {
 
     fn client(&self) -> Option<RequestClient> {
         static NOBODY: TrustedProxies = TrustedProxies { networks: Vec::new(), unix: false, header: None };
-        Some(client::client(self.peer?, &self.headers, self.proxies.as_deref().unwrap_or(&NOBODY)))
+        let trusted = self.proxies.as_deref().unwrap_or(&NOBODY);
+        Some(client::client_over(self.peer?, self.tls.is_some(), &self.headers, trusted))
     }
 
     /// The header `User-Agent`.

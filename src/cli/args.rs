@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use super::cert::Cert;
 use super::new::New;
 
 /// A Skitai site.
@@ -47,6 +48,8 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Lists every route with its methods, arguments and RPC name
     Routes(Which),
+    /// Makes an authority and a certificate for development, for `ssl = yes`
+    Cert(Cert),
     /// Writes a project of your own: app, template, static file, tests, configuration
     New(New),
     /// Reads a password from standard input and prints a hash for `admin_password`

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use skitai_actors::spec::Shard;
 
@@ -12,6 +13,9 @@ use crate::observe::plain_file::{self, LogKind};
 use crate::serve::limits::DescriptorNeed;
 use crate::serve::{limits, mounting, owner};
 use crate::supervise::STATE;
+use crate::tls::certificates::Certificates;
+use crate::tls::files::TlsFiles;
+use crate::tls::tickets::{TicketSecrets, Tickets};
 
 /// `takes_over`: the version of the state of an instance that this program is to take over.
 pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -> ExitCode {
@@ -92,6 +96,16 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
             results * server.processes
         ));
     }
+    if let Some(settings) = &server.tls {
+        let files = TlsFiles::read(settings, Vec::new());
+        let certificates = match Certificates::open(settings.clone(), &files, Tickets::of(TicketSecrets::default())) {
+            Ok(certificates) => certificates,
+            Err(problem) => return fail(&format!("error: {problem}")),
+        };
+        certificates.lines().iter().for_each(|line| print(&format!("  {line}")));
+        let warnings = certificates.warnings(SystemTime::now());
+        warnings.iter().for_each(|warning| print(&format!("warning: {warning}")));
+    }
     let need = DescriptorNeed::of(&loaded.settings);
     print(&format!("  {}", need.told(limits::descriptors())));
     if let Some(warning) = need.warning(limits::descriptors()) {
@@ -104,6 +118,9 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
 /// An address; of a Unix socket with who may connect.
 fn told(address: &ListenAddress, listening: &ListenSettings) -> String {
     match (address, &listening.owner) {
+        (ListenAddress::Tcp { port, .. }, _) if listening.redirect == Some(*port) => {
+            format!("{address} (sends clients to HTTPS)")
+        }
         (ListenAddress::Tcp { .. }, _) => address.to_string(),
         (ListenAddress::Unix(_), None) => format!("{address} (mode {:04o})", listening.mode),
         (ListenAddress::Unix(_), Some(owner)) => format!("{address} (mode {:04o}, owner {owner})", listening.mode),

@@ -16,8 +16,11 @@ pub(super) fn greet(
 ) {
     let server = &loaded.settings.server;
     // Pages are opened at the first port, if there is one: a browser does not open a Unix socket.
-    let base = addresses.iter().find_map(base).unwrap_or_default();
-    let mut shown: Vec<String> = addresses.iter().map(shown).collect();
+    let scheme = if server.tls.is_some() { "https" } else { "http" };
+    let is_own =
+        |address: &&BoundAddress| server.listening.redirect.is_none() || address.port() != server.listening.redirect;
+    let base = addresses.iter().find_map(|address| base(scheme, address)).unwrap_or_default();
+    let mut shown: Vec<String> = addresses.iter().filter(is_own).map(|address| shown(scheme, address)).collect();
     shown.sort_by_key(|shown| !shown.starts_with("http"));
     let mode = if server.devel { ", devel mode" } else { "" };
     let threads = match server.processes {
@@ -44,18 +47,18 @@ fn counted(threads: usize) -> String {
 }
 
 /// The URL of a port, without a path.
-fn base(address: &BoundAddress) -> Option<String> {
+fn base(scheme: &str, address: &BoundAddress) -> Option<String> {
     match address {
         BoundAddress::Tcp(address) if address.ip().is_unspecified() => {
-            Some(format!("http://127.0.0.1:{}", address.port()))
+            Some(format!("{scheme}://127.0.0.1:{}", address.port()))
         }
-        BoundAddress::Tcp(address) => Some(format!("http://{address}")),
+        BoundAddress::Tcp(address) => Some(format!("{scheme}://{address}")),
         BoundAddress::Unix(_) => None,
     }
 }
 
-fn shown(address: &BoundAddress) -> String {
-    match (address, base(address)) {
+fn shown(scheme: &str, address: &BoundAddress) -> String {
+    match (address, base(scheme, address)) {
         (BoundAddress::Tcp(address), Some(base)) if address.ip().is_unspecified() => {
             format!("{base}/ (on all interfaces)")
         }

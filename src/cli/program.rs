@@ -11,7 +11,7 @@ use clap::Parser;
 
 use super::args::{Arguments, Command, Tell, Which};
 use super::setup::Setup;
-use super::{check, hash_password, instance, new, routes, rpc, run};
+use super::{cert, check, hash_password, instance, new, routes, rpc, run};
 use crate::app::{App, Result};
 use crate::config;
 use crate::config::{ConfFile, Loaded, NotFound, Places, Report};
@@ -93,6 +93,7 @@ impl Program {
             Some(Command::Rpc(call)) => rpc::rpc(&call),
             Some(Command::Routes(which)) => routes::routes(&self, &which.or(&arguments.site)),
             Some(Command::HashPassword) => hash_password::hash_password(),
+            Some(Command::Cert(asked)) => cert::cert(&asked),
             Some(Command::New(asked)) => new::new(&asked),
         }
     }

@@ -26,11 +26,15 @@ use crate::serve::listen::{self, BoundAddress, Listener, SocketFiles};
 use crate::serve::mounting::{self, NotOpened};
 use crate::serve::notify::Notifier;
 use crate::serve::relay::{Inheritance, Relay};
+use crate::serve::renewal::Duties;
 use crate::serve::site::{InstancePlace, OpenSite};
 use crate::serve::watch::Watch;
-use crate::serve::{activation, counted, learnt, limits, server, signals};
+use crate::serve::{activation, counted, learnt, limits, renewal, server, signals};
 use crate::supervise::blueprint::Blueprint;
 use crate::supervise::{self, RESTART, UNFIT};
+use crate::tls::certificates::Certificates;
+use crate::tls::files::TlsFiles;
+use crate::tls::tickets::{TicketSecrets, Tickets};
 
 /// How long statements that outlive their request may run, once every request is answered.
 const LAST_STATEMENTS: Duration = Duration::from_secs(2);
@@ -172,10 +176,24 @@ fn listeners(
         None => (given, true),
     };
     if is_given {
+        let redirect = server.listening.redirect;
         server.listening = activation::settings_for(server.devel, &listeners)
             .map_err(|error| NoSite::Conf(format!("error: {error}")))?;
+        server.listening.redirect = redirect;
     }
     Ok((listeners, None))
+}
+
+/// The certificates of a site that speaks TLS.
+fn certificates(loaded: &Loaded, inheritance: Option<&mut Inheritance>) -> Result<Option<Arc<Certificates>>, NoSite> {
+    let Some(settings) = &loaded.settings.server.tls else { return Ok(None) };
+    let (opened, tickets) = match inheritance {
+        Some(inheritance) => (inheritance.tls_files(), inheritance.tickets.clone()),
+        None => (Vec::new(), Tickets::of(TicketSecrets::made())),
+    };
+    let files = TlsFiles::read(settings, opened);
+    let certificates = Certificates::open(settings.clone(), &files, tickets);
+    certificates.map(Some).map_err(|problem| NoSite::Conf(format!("error: {problem}")))
 }
 
 /// Serves in this process until it is told to end.
@@ -210,9 +228,10 @@ fn serve(
         // In devel mode clusters may come and go within the process.
         let budgets = inheritance.as_ref().filter(|_| !loaded.settings.server.devel);
         let budgets = budgets.and_then(|inheritance| inheritance.budgets.clone());
+        let certificates = certificates(&loaded, inheritance.as_mut())?;
         let siblings = inheritance.as_ref().map(|inheritance| inheritance.siblings() as Arc<dyn Siblings>);
         let recorder = inheritance.as_ref().and_then(|inheritance| inheritance.recorder.clone());
-        let place = InstancePlace { budgets: budgets.clone(), siblings, recorder };
+        let place = InstancePlace { budgets: budgets.clone(), siblings, recorder, certificates };
         let opened = OpenSite::open_in_place(&loaded, apps, &keys, templates.as_deref(), &before, place);
         drop(before);
         let site = opened.map_err(|not_opened| match not_opened {
@@ -221,6 +240,11 @@ fn serve(
         })?;
         if let Some(inheritance) = &mut inheritance {
             inheritance.hand_logs(&site.process.log_files);
+        }
+        if let Some(certificates) = &site.process.certificates {
+            let hello = inheritance.as_ref().map(|inheritance| &inheritance.hello);
+            let duties = Duties { files: hello.is_none_or(|hello| !hello.hands_tls_files), tickets: hello.is_none() };
+            renewal::watch(certificates.clone(), duties);
         }
         let not_started = |error| NoSite::Start(format!("the server did not start: {error}"));
         let mut serving = server::start(&site, listeners, watch, || {}).map_err(not_started)?;

@@ -12,7 +12,7 @@
 use std::ops::Range;
 
 use super::report::Problem;
-use super::{keys, mounts};
+use super::{certification, keys, mounts};
 
 /// A parsed conf.
 #[derive(Debug, Default)]
@@ -172,6 +172,8 @@ impl Reader<'_> {
         let (name, kind) = match written.rsplit_once(':') {
             // A colon in the path of a mount is a part of it.
             _ if mounts::path_of(written.trim()).is_some() => (written, None),
+            // So is one before the name of a certificate.
+            _ if certification::is_named(written) => (written, None),
             Some((name, kind)) => (name, Some((kind, end - kind.len()..end))),
             None => (written, None),
         };

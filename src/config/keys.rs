@@ -124,6 +124,31 @@ pub(super) const LISTEN_OWNER: Key =
 pub(super) const UMASK: Key =
     key("umask", KeyKind::Mode, "027", "permissions that files which the program makes do not have");
 pub(super) const SSL: Key = key("ssl", KeyKind::Flag, "no", "serve HTTPS");
+pub(super) const HTTP2: Key = key("http2", KeyKind::Flag, "no", "speak HTTP/2; refused");
+pub(super) const CLIENT_CA: Key = key(
+    "client_ca",
+    KeyKind::File,
+    "",
+    "authorities of clients' certificates, PEM, looked for in `cert`; clients are asked for none if not given",
+);
+pub(super) const CLIENT_CERTIFICATES: Key = key(
+    "client_certificates",
+    KeyKind::Text,
+    "",
+    "whether a client needs one: `required` (if not given) or `optional`",
+);
+pub(super) const REDIRECT_HTTP: Key =
+    key("redirect_http", count(1, 65535), "", "port of clear text whose clients are sent to HTTPS; none if not given");
+pub(super) const ACME_WEBROOT: Key =
+    key("acme_webroot", KeyKind::File, "", "folder in which the answers to HTTP-01 challenges are");
+/// The time at the beginning of `hsts`.
+pub(super) const HSTS_TIME: KeyKind = time(0, 10 * 365 * DAY);
+pub(super) const HSTS: Key = key(
+    "hsts",
+    KeyKind::Text,
+    "",
+    "how long browsers are to use HTTPS alone, behind it `; includeSubDomains` and `; preload`; nothing if not given",
+);
 pub(super) const NAME: Key = key("name", KeyKind::Text, "", "name of the instance; the conf's file name if not given");
 pub(super) const SESSIONTIMEOUT: Key = key("sessiontimeout", time(1000, 365 * DAY), "1200", "life of an idle session");
 pub(super) const PROXY: Key = key("proxy", KeyKind::Flag, "no", "serve as a forward proxy");
@@ -252,7 +277,8 @@ pub(super) const FORWARDED_HEADER: Key = key(
 
 pub(super) const CERTFILE: Key = key("certfile", KeyKind::File, "", "certificate chain, PEM; looked for in `cert`");
 pub(super) const KEYFILE: Key = key("keyfile", KeyKind::File, "", "private key, PEM, if it is not in `certfile`");
-pub(super) const CAFILE: Key = key("cafile", KeyKind::File, "", "certificates of the authority, PEM");
+pub(super) const CAFILE: Key =
+    key("cafile", KeyKind::File, "", "certificates that are sent behind those of `certfile`, PEM");
 pub(super) const PASSPHRASE: Key = key("passphrase", KeyKind::Secret, "", "opens the private key");
 pub(super) const PASS_PHRASE: Key = key("pass_phrase", KeyKind::Secret, "", "the other spelling of `passphrase`");
 
@@ -434,6 +460,12 @@ pub const SERVER: &[Key] = &[
     TRUSTED_PROXIES,
     FORWARDED_HEADER,
     SSL,
+    HTTP2,
+    CLIENT_CA,
+    CLIENT_CERTIFICATES,
+    REDIRECT_HTTP,
+    ACME_WEBROOT,
+    HSTS,
     PROXY,
     ENABLE_PROXY,
     CERTFILE,

@@ -72,6 +72,8 @@ pub struct ListenSettings {
     pub owner: Option<SocketOwner>,
     /// Whether a service manager has opened the sockets, in place of those that the configuration names.
     pub is_given: bool,
+    /// The port among the addresses whose clients are sent to HTTPS.
+    pub redirect: Option<u16>,
 }
 
 /// The user and the group that own the file of a Unix socket, by name or number.
@@ -93,7 +95,7 @@ impl fmt::Display for SocketOwner {
 impl ListenSettings {
     /// One address.
     pub(crate) fn on(address: ListenAddress) -> ListenSettings {
-        ListenSettings { addresses: vec![address], mode: MODE, owner: None, is_given: false }
+        ListenSettings { addresses: vec![address], mode: MODE, owner: None, is_given: false, redirect: None }
     }
 
     /// The address and the port of the first address that has one.
@@ -110,6 +112,7 @@ impl ListenSettings {
         let ip = self.tcp().map_or(Some(Ipv4Addr::LOCALHOST.into()), |(ip, _)| ip);
         self.addresses.retain(|address| matches!(address, ListenAddress::Unix(_)));
         self.addresses.insert(0, ListenAddress::Tcp { ip, port });
+        self.redirect = None;
     }
 
     /// Whether only this machine can reach the site, and of Unix sockets only the user that owns them: what devel mode
@@ -171,7 +174,7 @@ pub(super) fn listening(reading: &mut Reading<'_>, section: Option<&Section>, de
         );
     }
     let addresses = listed.into_iter().map(|(address, _)| address).collect();
-    ListenSettings { addresses, mode, owner, is_given: false }
+    ListenSettings { addresses, mode, owner, is_given: false, redirect: None }
 }
 
 /// Devel mode shows errors and reloads, so only this machine may reach it.

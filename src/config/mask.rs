@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::ini::{Document, IniEntry, Section};
-use super::{keys, members, mounts};
+use super::{certification, keys, members, mounts};
 
 const MEMBERS: &str = "members";
 
@@ -72,7 +72,10 @@ pub(super) fn is_reference(text: &str) -> bool {
 
 fn hide_entry(text: &str, section: &Section, entry: &IniEntry, hidden: &mut Vec<Range<usize>>) {
     let name = section.name.as_str();
-    let known_section = keys::SECTIONS.contains(&name) || name.starts_with('@') || mounts::path_of(name).is_some();
+    let known_section = keys::SECTIONS.contains(&name)
+        || name.starts_with('@')
+        || mounts::path_of(name).is_some()
+        || certification::is_named(name);
     if keys::secret_names().any(|name| name == entry.key) {
         if !is_reference(&entry.value.text) || entry.value.is_continued() {
             hide_whole(text, entry, hidden);

@@ -1,6 +1,4 @@
-//! `[server]` and `[certification]`.
-
-use std::ops::Range;
+//! `[server]`, but for its keys about TLS, which are read in `certification`.
 
 use skitai_actors::CoverageDetail;
 use skitai_actors::spec::Secret;
@@ -15,8 +13,8 @@ use super::password_hash::PasswordHash;
 use super::reading::{Reading, find};
 use super::report::Problem;
 use super::settings::{
-    Certification, ForwardedHeader, Introspection, MAX_BODIES, PartialAnswers, ServerSettings, TrustedProxies, Uploads,
-    cores, default_umask,
+    ForwardedHeader, Introspection, MAX_BODIES, PartialAnswers, ServerSettings, TrustedProxies, Uploads, cores,
+    default_umask,
 };
 
 /// The shortest key in bytes: a shorter one can be found by search.
@@ -78,6 +76,9 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         max_batch_answer: reading.count(section, &keys::MAX_BATCH_ANSWER),
         introspection: introspection(reading, section),
         access_log: reading.file(section, &keys::ACCESS_LOG),
+        tls: None,
+        hsts: None,
+        acme_webroot: None,
         limits: connection_limits(reading, section),
         server_names: server_names(reading, section),
         trusted_proxies: trusted_proxies(reading, section),
@@ -116,71 +117,11 @@ fn uploads(reading: &mut Reading<'_>, section: Option<&Section>) -> Uploads {
     }
 }
 
-/// Reads `[certification]`, and the same keys in `[server]`, where later confs have them.
-pub(super) fn certification(
-    reading: &mut Reading<'_>,
-    section: Option<&Section>,
-    server: Option<&Section>,
-) -> Certification {
-    if let Some(section) = section {
-        reading.check_keys(section, keys::CERTIFICATION);
-    }
-    for key in [&keys::CERTFILE, &keys::KEYFILE, &keys::PASSPHRASE, &keys::PASS_PHRASE] {
-        if let (Some(a), Some(b)) = (find(section, key), find(server, key))
-            && a.text != b.text
-        {
-            let line = reading.line_of(a.span().start);
-            reading.push(
-                Problem::error(b.span(), format!("`{}` says something else in [certification]", key.name))
-                    .label(format!("differs from line {line}"))
-                    .help("keep the one in [certification]"),
-            );
-        }
-    }
-    let mut file = |key: &Key| {
-        let written = reading.cert_file(section, key);
-        // [server] never had `cafile`: it is reported there as an unknown key.
-        written.or_else(|| if key.name == keys::CAFILE.name { None } else { reading.cert_file(server, key) })
-    };
-    let (certfile, keyfile, cafile) = (file(&keys::CERTFILE), file(&keys::KEYFILE), file(&keys::CAFILE));
-    let mut passphrase = None;
-    for key in [&keys::PASSPHRASE, &keys::PASS_PHRASE] {
-        for place in [section, server] {
-            let written = reading.secret(place, key);
-            passphrase = passphrase.or(written);
-        }
-    }
-    if certfile.is_none() {
-        let lone = [
-            (&keys::KEYFILE, keyfile.as_ref().map(|(_, span)| span)),
-            (&keys::CAFILE, cafile.as_ref().map(|(_, span)| span)),
-            (&keys::PASSPHRASE, passphrase.as_ref().map(|(_, span)| span)),
-        ];
-        for (key, span) in lone.into_iter().filter_map(|(key, span)| Some((key, span?))) {
-            reading.push(
-                Problem::warning(span.clone(), format!("`{}` has no effect without `certfile`", key.name))
-                    .label("nothing to use it with"),
-            );
-        }
-    }
-    let path = |file: Option<(std::path::PathBuf, Range<usize>)>| file.map(|(path, _)| path);
-    Certification {
-        certfile: path(certfile),
-        keyfile: path(keyfile),
-        cafile: path(cafile),
-        passphrase: passphrase.map(|(secret, _)| secret),
-    }
-}
-
 /// Refuses keys of features that do not exist yet: a conf that uses them would not be served as written.
 fn refuse_unbuilt(reading: &mut Reading<'_>, section: Option<&Section>) {
     let unbuilt = |reading: &mut Reading<'_>, value: &Value, message: String, help: &str| {
         reading.push(Problem::error(value.span(), message).label("not built yet").help(help));
     };
-    if let (true, Some(value)) = reading.flag(section, &keys::SSL) {
-        let message = format!("`ssl = {}`: serving TLS is not built yet", value.text);
-        unbuilt(reading, value, message, "write `ssl = no` and put nginx (or another TLS proxy) in front of this port");
-    }
     let proxy = reading.flag(section, &keys::PROXY);
     let enable_proxy = reading.flag(section, &keys::ENABLE_PROXY);
     if let ((a, Some(_)), (b, Some(value))) = (proxy, enable_proxy)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use skitai_actors::CoverageDetail;
 use skitai_actors::spec::{ClusterSpec, DbSpec, Secret};
 
+use super::certification::TlsSettings;
 use super::connection_limits::ConnectionLimits;
 use super::listening::{ListenAddress, ListenSettings};
 use super::mounts::MountSettings;
@@ -26,8 +27,6 @@ pub struct Settings {
     pub mounts: Vec<MountSettings>,
     /// `[@name]`, in the order of the file.
     pub clusters: Vec<Declared>,
-    /// `[certification]`.
-    pub certification: Certification,
 }
 
 /// `[server]`: settings of the whole instance.
@@ -101,6 +100,12 @@ pub struct ServerSettings {
     pub introspection: Introspection,
     /// File of the access log; `None` for no access log.
     pub access_log: Option<PathBuf>,
+    /// TLS to clients; `None` for clear text.
+    pub tls: Option<TlsSettings>,
+    /// The value of `Strict-Transport-Security`, for clients that speak TLS.
+    pub hsts: Option<String>,
+    /// The folder whose `.well-known/acme-challenge` the port of `redirect_http` serves.
+    pub acme_webroot: Option<PathBuf>,
     /// Bounds of clients' connections.
     pub limits: ConnectionLimits,
     /// The names that are answered; any if there are none.
@@ -196,19 +201,6 @@ pub struct Uploads {
     pub folder: Option<PathBuf>,
 }
 
-/// `[certification]`: paths of files, resolved.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Certification {
-    /// The certificate chain.
-    pub certfile: Option<PathBuf>,
-    /// The private key, if it is not in the chain's file.
-    pub keyfile: Option<PathBuf>,
-    /// The authority's certificates.
-    pub cafile: Option<PathBuf>,
-    /// The passphrase of the private key.
-    pub passphrase: Option<Secret>,
-}
-
 /// One line of `[routes:line]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteLine {
@@ -269,7 +261,6 @@ impl Settings {
             routes: folder.into_iter().chain(app).collect(),
             mounts: Vec::new(),
             clusters: Vec::new(),
-            certification: Certification::default(),
         }
     }
 }
@@ -315,6 +306,9 @@ impl Default for ServerSettings {
             max_batch_answer: default_count(&keys::MAX_BATCH_ANSWER),
             introspection: Introspection::default(),
             access_log: None,
+            tls: None,
+            hsts: None,
+            acme_webroot: None,
             limits: ConnectionLimits::default(),
             server_names: ServerNames::default(),
             trusted_proxies: TrustedProxies::default(),

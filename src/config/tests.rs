@@ -127,7 +127,7 @@ fn the_sample_with_keys_of_ones_own() {
         .replace("admin-password", "a-longer-one-of-mine");
     let loaded = parsed(&text).unwrap_or_else(|report| panic!("{report}"));
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
-    let Settings { server, routes, clusters, certification, .. } = loaded.settings;
+    let Settings { server, routes, clusters, .. } = loaded.settings;
     assert_eq!((server.threads, server.processes, server.listening.tcp()), (4, 1, Some((None, 5000))));
     assert_eq!((server.name.as_str(), server.devel), ("site", false));
     assert_eq!(server.sessiontimeout, Duration::from_secs(1200));
@@ -135,7 +135,7 @@ fn the_sample_with_keys_of_ones_own() {
     assert_eq!(server.num_result_cache_max, 200);
     assert_eq!(server.securekey, Some(Secret("ASDF34x5=DFu$3FD45i&*YTnU+79;#x=ABCD".to_owned())));
     assert_eq!(server.admin_password, Some(Secret("a-longer-one-of-mine".to_owned())));
-    assert_eq!((clusters.len(), certification), (0, Certification::default()));
+    assert_eq!((clusters.len(), &server.tls), (0, &None));
     let routes: Vec<_> = routes.into_iter().map(|route| (route.path, route.target)).collect();
     let name = |name: &str| ("/".to_owned(), RouteTarget::Name(name.to_owned()));
     assert_eq!(routes, [name("/home/skitaid/app/static"), name("/home/skitaid/app/webapp")]);
@@ -165,7 +165,8 @@ fn every_default_of_the_table_is_a_value_of_its_key() {
                 keys::KeyKind::Flag => assert!(values::flag(key.default).is_ok(), "{what}"),
                 keys::KeyKind::Count { .. } | keys::KeyKind::Time { .. } | keys::KeyKind::Size { .. } => {
                     assert_eq!(values::number(key.default, key.kind).is_ok(), !key.default.is_empty(), "{what}");
-                    let follows_another = matches!(key.name, "threads" | "max_upload_file" | "max_bodies");
+                    let follows_another =
+                        matches!(key.name, "threads" | "max_upload_file" | "max_bodies" | "redirect_http");
                     assert!(!key.default.is_empty() || follows_another, "{what}");
                 }
                 keys::KeyKind::Mode => assert!(key.default.is_empty() || values::mode(key.default).is_ok(), "{what}"),
@@ -305,20 +306,42 @@ fn secrets_come_from_files_and_the_environment() {
     std::fs::write(folder.path().join("pw"), "from a file, with blanks \n").expect("written");
     let text = "[server]\nsecurekey = env:KEY\nadmin_password = file:pw\n[@d]\nmembers = h/db/me/file:pw\n\
                 [certification]\ncertfile = a.pem\nkeyfile = /k.pem\npassphrase = x\n";
-    let settings = parse("x.conf", text, folder.path(), &env).unwrap_or_else(|report| panic!("{report}")).settings;
+    let text = text.replace("[server]", "[server]\nssl = yes");
+    let settings = parse("x.conf", &text, folder.path(), &env).unwrap_or_else(|report| panic!("{report}")).settings;
     let text = |secret: Option<Secret>| secret.map(|secret| secret.0);
     assert_eq!(text(settings.server.securekey.clone()), env("KEY"));
     assert_eq!(text(settings.server.admin_password.clone()).as_deref(), Some("from a file, with blanks "));
-    assert_eq!(settings.certification.certfile, Some(folder.path().join("cert/a.pem")));
-    assert_eq!(settings.certification.keyfile, Some(PathBuf::from("/k.pem")));
+    let [certification] = &settings.server.tls.as_ref().expect("ssl = yes").certifications[..] else { panic!("one") };
+    assert_eq!(certification.certfile, folder.path().join("cert/a.pem"));
+    assert_eq!(certification.keyfile, Some(PathBuf::from("/k.pem")));
+    assert_eq!(certification.passphrase.as_ref().map(|secret| secret.0.as_str()), Some("x"));
     let shown = format!("{settings:?}");
     assert!(!shown.contains("from a file") && !shown.contains("a-key-from"), "{shown}");
 }
 
 #[test]
 fn the_later_place_of_the_certificate_is_read_too() {
-    let settings = loaded("[server]\ncertfile = a.pem\npass_phrase = \"\"\n");
-    assert_eq!(settings.certification.certfile, Some(PathBuf::from("/site/cert/a.pem")));
+    let settings = loaded("[server]\nssl = yes\ncertfile = a.pem\npass_phrase = \"\"\n");
+    let [certification] = &settings.server.tls.expect("ssl = yes").certifications[..] else { panic!("one") };
+    assert_eq!((&certification.certfile, &certification.passphrase), (&PathBuf::from("/site/cert/a.pem"), &None));
+}
+
+#[test]
+fn certificates_are_in_the_order_of_the_file() {
+    let settings = loaded(
+        "[server]\nssl = yes\nip = 127.0.0.1\nport = 443\nredirect_http = 80\nhsts = 1h; preload\nclient_ca = /ca.pem\n\
+         [certification:b.example]\ncertfile = b.pem\n[certification]\ncertfile = a.pem\n[certification: any word ]\n\
+         certfile = /c.pem\n",
+    );
+    let tls = settings.server.tls.expect("ssl = yes");
+    let names = tls.certifications.iter().map(|one| (one.name.as_deref(), one.certfile.to_str()));
+    let expected = [(Some("b.example"), "/site/cert/b.pem"), (None, "/site/cert/a.pem"), (Some("any word"), "/c.pem")];
+    assert_eq!(names.collect::<Vec<_>>(), expected.map(|(name, file)| (name, Some(file))));
+    assert_eq!((tls.client_ca, tls.client_certificates), (Some("/ca.pem".into()), ClientCertificates::Required));
+    assert_eq!(settings.server.hsts.as_deref(), Some("max-age=3600; preload"));
+    let listening = settings.server.listening;
+    let shown: Vec<_> = listening.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!((shown, listening.redirect), (vec!["127.0.0.1:443".to_owned(), "127.0.0.1:80".to_owned()], Some(80)));
 }
 
 #[test]

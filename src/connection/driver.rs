@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker, ready};
-use std::time::Duration;
 
 use actix_http::body::MessageBody;
 use actix_http::{HttpMessage as _, Payload, Request, StatusCode};
@@ -17,52 +17,33 @@ use tokio::time::Instant;
 
 use super::client::poll_client;
 use super::clock::Clock;
+use super::ending::{End, LINGER};
 use super::intake::{HELD, Queues, Shared, is_resting, skip_empty_lines};
 use super::list::{Listed, Serves};
 use super::reply::{Cut, Frame, ReplyTo, Sending};
 use super::{ConnectionBounds, Incoming, Outgoing, Peer, Refused, Service, Tunnel, reply};
+use crate::tls::client::TlsClient;
 
 /// Octets that a client must take within `send_timeout`; else the connection is cut.
 const LEAST: u64 = 1024;
-/// How long the connection stays open after the last reply for a client that still sends, so that it can read the
-/// reply; and how long it may be silent in that time.
-const LINGER: Duration = Duration::from_secs(5);
-const SILENT: Duration = Duration::from_millis(500);
-/// Both times while the server ends.
-const HASTY: Duration = Duration::from_millis(500);
-/// The same for a connection without a request that is closed then: a request that crosses the close must find a
-/// socket, or the client sees a reset in place of an end.
-const PARTING: Duration = Duration::from_millis(100);
 /// Pipelined requests that are answered before other connections of the thread get their turn.
 const TURN: usize = 4;
 
-/// How a connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// Cut: the client has disconnected, or must see that the reply is incomplete.
-    Cut,
-    /// Closed after its idle time.
-    Closed,
-    /// Closed without a request, because the server ends.
-    Parting,
-    /// Closed after a reply, with a delay: closed at once while the client still sends, the client could lose the reply
-    /// (RFC 9112, 9.6).
-    Lingering,
-}
-
 pub(super) struct Driver<S> {
-    queues: Shared,
-    peer: Option<Peer>,
-    listed: Listed,
-    service: S,
-    clock: Clock,
+    pub(super) queues: Shared,
+    pub(super) peer: Option<Peer>,
+    /// What the handshake said of the client, if there was one.
+    pub(super) tls: Option<Arc<TlsClient>>,
+    pub(super) listed: Listed,
+    pub(super) service: S,
+    pub(super) clock: Clock,
     bounds: ConnectionBounds,
     /// Requests so far.
     served: u64,
 }
 
 /// The result of waiting for a head.
-enum Next {
+pub(super) enum Next {
     Head(Bytes),
     Refused(Denied),
     End(End),
@@ -71,7 +52,7 @@ enum Next {
 impl<S: Service> Driver<S> {
     pub(super) fn new(queues: Queues, peer: Option<Peer>, listed: Listed, service: S) -> Driver<S> {
         let (queues, bounds) = (Rc::new(RefCell::new(queues)), service.bounds());
-        Driver { queues, peer, listed, service, clock: Clock::default(), bounds, served: 0 }
+        Driver { queues, peer, tls: None, listed, service, clock: Clock::default(), bounds, served: 0 }
     }
 
     /// Sets the task of this connection, so that a body that is read in another task can wake it, and the server's end.
@@ -82,7 +63,10 @@ impl<S: Service> Driver<S> {
 
     /// Serves the requests, and ends the connection.
     pub(super) async fn drive(&mut self) {
-        let end = self.requests().await;
+        let end = match self.greeted().await {
+            Ok(()) => self.requests().await,
+            Err(end) => end,
+        };
         self.end(end).await;
     }
 
@@ -110,7 +94,7 @@ impl<S: Service> Driver<S> {
     }
 
     /// Waits for the head of a request; `until` is the timeout of the first head of a connection.
-    async fn head(&mut self, until: Option<Instant>) -> Next {
+    pub(super) async fn head(&mut self, until: Option<Instant>) -> Next {
         let Driver { queues, listed, service, clock, bounds, .. } = self;
         let mut reader = RequestReader::within(bounds.head);
         let mut is_looked_at = false;
@@ -213,8 +197,8 @@ impl<S: Service> Driver<S> {
 
     /// The service's answer; `None` if the client disconnects first.
     async fn answered(&mut self, request: Incoming) -> Option<Outgoing> {
-        let Driver { queues, service, clock, peer, .. } = self;
-        let mut call = pin!(service.call(request, *peer));
+        let Driver { queues, service, clock, peer, tls, .. } = self;
+        let mut call = pin!(service.call(request, *peer, tls.as_ref()));
         let mut began = None;
         poll_fn(|context| {
             queues.borrow_mut().ask_anew();
@@ -300,7 +284,7 @@ impl<S: Service> Driver<S> {
             if ended.is_some_and(|ended| clock.poll(context, ended + LINGER).is_ready()) {
                 return Poll::Ready(Err(Cut::Gone));
             }
-            if queues.output.waiting() == 0 {
+            if queues.output.is_sent() {
                 waits = None;
                 return Poll::Pending;
             }
@@ -341,7 +325,7 @@ impl<S: Service> Driver<S> {
     }
 
     /// Sends the reason for a refusal as the last reply on this connection.
-    async fn refuse(&mut self, denied: Denied, head: &[u8]) -> End {
+    pub(super) async fn refuse(&mut self, denied: Denied, head: &[u8]) -> End {
         let Denied { status, why } = denied;
         // An incomplete head is still in the input.
         let came = if head.is_empty() { self.queues.borrow().input.clone().freeze() } else { Bytes::new() };
@@ -351,48 +335,6 @@ impl<S: Service> Driver<S> {
         match self.send(response, reply_to, head).await {
             Err(End::Cut) => End::Cut,
             _ => End::Lingering,
-        }
-    }
-
-    /// Ends the connection.
-    async fn end(&mut self, end: End) {
-        let Driver { queues, clock, listed, .. } = self;
-        if end != End::Cut {
-            let (most, silent) = match (end, listed.list.is_ending()) {
-                (End::Parting, _) => (PARTING, PARTING),
-                (_, true) => (HASTY, HASTY),
-                (_, false) => (LINGER, SILENT),
-            };
-            let until = Instant::now() + most;
-            let (mut is_shut, mut silent_until) = (false, until.min(Instant::now() + silent));
-            poll_fn(|context| {
-                let queues = &mut *queues.borrow_mut();
-                if !is_shut {
-                    match queues.poll_shutdown(context) {
-                        Poll::Ready(Ok(())) => is_shut = true,
-                        Poll::Ready(Err(_)) => return Poll::Ready(()),
-                        Poll::Pending => return clock.poll(context, until),
-                    }
-                }
-                match queues.poll_linger(context) {
-                    _ if end == End::Closed => return Poll::Ready(()),
-                    (Poll::Ready(()), _) => return Poll::Ready(()),
-                    (Poll::Pending, true) => silent_until = until.min(Instant::now() + silent),
-                    (Poll::Pending, false) => {}
-                }
-                clock.poll(context, silent_until)
-            })
-            .await;
-        }
-        queues.borrow_mut().end();
-    }
-}
-
-impl<S> Drop for Driver<S> {
-    fn drop(&mut self) {
-        // Also after a panic, and while a task of the service still holds the body.
-        if let Ok(mut queues) = self.queues.try_borrow_mut() {
-            queues.end();
         }
     }
 }

@@ -3,10 +3,11 @@
 
 use std::cell::RefCell;
 use std::error::Error;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::{HttpMessage as _, Payload, Response};
@@ -15,6 +16,7 @@ use futures_util::StreamExt as _;
 
 use super::list::Connections;
 use super::{ConnectionBounds, ConnectionTimeouts, Incoming, Outgoing, Peer, Refused, Service, Tunnel, drive};
+use crate::tls::client::TlsClient;
 
 /// A request as the service got it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +89,7 @@ impl Service for Rc<Ear> {
         ConnectionBounds::default()
     }
 
-    async fn call(&self, mut request: Incoming, _: Option<Peer>) -> Outgoing {
+    async fn call(&self, mut request: Incoming, _: Option<Peer>, _: Option<&Arc<TlsClient>>) -> Outgoing {
         let mut heard = head_of(&request);
         heard.is_offered = request.extensions().get::<Tunnel>().is_some();
         let mut payload = request.take_payload();
@@ -108,6 +110,10 @@ impl Service for Rc<Ear> {
         let before = self.0.borrow_mut().refused.replace((refused.status, refused.why.clone()));
         assert_eq!(before, None, "the connection ends behind a refusal");
         Response::with_body(StatusCode::BAD_REQUEST, actix_http::body::BoxBody::new(()))
+    }
+
+    fn greeting_failed(&self, _: Option<Peer>, why: &io::Error) {
+        panic!("there is no TLS: {why}");
     }
 
     fn cut(&self, _: &[u8], why: &(dyn Error + 'static)) {

@@ -16,6 +16,8 @@ use skitai_wire::http1::{ChunkReader, Framing};
 use tokio::io::ReadBuf;
 
 use super::body::BodyStream;
+use super::handshake::Greeted;
+use super::tls_socket::Spoken;
 use super::transport::{Output, Transport};
 
 /// The limit for octets that a client sends ahead: two typical heads.
@@ -81,6 +83,23 @@ impl Queues {
         let mut queues = Queues::default();
         queues.transport = Some(transport);
         queues
+    }
+
+    /// Does the handshake of a transport that has one. Ready with what it came to.
+    pub(super) fn poll_greet(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Greeted>> {
+        let Some(transport) = &mut self.transport else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+        let Transport::Tls(socket) = transport else { return Poll::Ready(Ok(Greeted::Clear)) };
+        match ready!(socket.poll_greet(context))? {
+            Spoken::Tls(client) => Poll::Ready(Ok(Greeted::Tls(client))),
+            Spoken::Clear(tcp) => {
+                *transport = Transport::Tcp(tcp);
+                Poll::Ready(Ok(Greeted::ClearWhereTlsIs))
+            }
+            Spoken::Failed(tcp, error) => {
+                *transport = Transport::Tcp(tcp);
+                Poll::Ready(Ok(Greeted::Failed(error)))
+            }
+        }
     }
 
     /// Reads once. 0 means the end of the input.

@@ -248,6 +248,16 @@ pub(crate) fn error(error: &Error, accept: Option<&str>, reader: Audience, cover
     reply
 }
 
+/// Tells a browser that came over TLS to do so from now on (`hsts`); a handler's own word goes before.
+pub(crate) fn hsts(response: &mut HttpResponse, value: &str) {
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::STRICT_TRANSPORT_SECURITY)
+        && let Ok(value) = HeaderValue::from_str(value)
+    {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
+}
+
 /// An error from before anything of the site runs: no app has a page for it.
 pub(crate) fn before_apps(error: &Error, request: &Request, devel: bool) -> HttpResponse {
     let reader = Audience::of(request, devel);

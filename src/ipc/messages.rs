@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use skitai_wire::Value;
 
 use crate::config::ConfFile;
+use crate::tls::tickets::TicketSecrets;
 
 /// Of the messages as they are now.
 pub(crate) const VERSION: u32 = 1;
@@ -51,6 +52,12 @@ pub(crate) struct Hello {
     /// What the process whose place it takes has learnt.
     #[serde(default)]
     pub(crate) learnt: Option<LearntBefore>,
+    /// The keys of tickets of TLS.
+    #[serde(default)]
+    pub(crate) ticket_secrets: TicketSecrets,
+    /// Whether the supervisor hands down the files of certificates, also when they have changed.
+    #[serde(default)]
+    pub(crate) hands_tls_files: bool,
 }
 
 /// What a process knows that the next one in its place can use. The supervisor keeps it and does not look into it.
@@ -82,6 +89,8 @@ pub(crate) enum Descriptor {
     Console,
     /// The file of the flight [`recorder`](super::recorder) for this process.
     Recorder,
+    /// A certificate or a private key, open for reading.
+    TlsFile(PathBuf),
 }
 
 /// From the supervisor to a process, after [`Hello`].
@@ -115,6 +124,10 @@ pub(crate) enum ToProcess {
     Answer { from: i32, number: u64, body: String },
     /// What was asked for by [`FromProcess::Reckon`].
     Reckoning { number: u64, reckoning: Reckoning },
+    /// The keys of tickets are these from now on.
+    TicketSecrets { secrets: TicketSecrets },
+    /// Files of certificates have changed: the descriptors beside this message are these.
+    TlsFiles { descriptors: Vec<Descriptor> },
     #[serde(other)]
     Unknown,
 }

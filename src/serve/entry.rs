@@ -3,6 +3,7 @@
 //! The steps in between are the [`pipeline`] of the web and the [`endpoint`] of RPC.
 
 use std::mem::take;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::HttpResponse;
@@ -17,13 +18,21 @@ use crate::edge::thread::ServingThread;
 use crate::edge::{names, pipeline, respond};
 use crate::observe::access::AccessLine;
 use crate::rpc::endpoint;
+use crate::tls::client::TlsClient;
 
 /// Serves one request.
-pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming, peer: Option<Peer>) -> HttpResponse {
+pub(crate) async fn serve(
+    thread: &ServingThread,
+    incoming: &mut Incoming,
+    peer: Option<Peer>,
+    tls: Option<Arc<TlsClient>>,
+) -> HttpResponse {
     let started = Instant::now();
     let payload = incoming.take_payload();
-    let request = Request { party: thread.next_party(), peer, ..take_head(incoming, started) };
+    let request = Request { party: thread.next_party(), peer, tls, ..take_head(incoming, started) };
     let builder = RequestBuilder::new(request, thread.services.clone());
+    // Known now, because the request moves on.
+    let hsts = thread.site.server.hsts.as_ref().filter(|_| builder.request().is_secure());
     let mut account = Account { thread, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
     let id = builder.request().request_id().clone();
     if thread.log.is_some() {
@@ -64,6 +73,9 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming, peer:
     drop(account);
     response.headers_mut().insert(X_REQUEST_ID, id.to_header());
     respond::restart_needed(&mut response, &thread.site.restart_needed);
+    if let Some(hsts) = hsts {
+        respond::hsts(&mut response, hsts);
+    }
     response
 }
 

@@ -26,6 +26,7 @@ use crate::ipc::recorder::Recorder;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 use crate::observe::log_files::LogFiles;
+use crate::tls::certificates::Certificates;
 
 /// Made once, at the start; a changed configuration does not affect it.
 pub(crate) struct Process {
@@ -40,6 +41,8 @@ pub(crate) struct Process {
     /// The folder of uploaded files.
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) bodies: Arc<Bodies>,
+    /// What clients are shown over TLS; `None` for a site of clear text.
+    pub(crate) certificates: Option<Arc<Certificates>>,
     /// The connections of clients, counted.
     pub(super) crowd: Arc<Crowd>,
     /// One set per thread.

@@ -19,6 +19,7 @@ use super::drain::Drain;
 use super::guesses::{self, GUESSES};
 use super::learnt::Predecessor;
 use super::listen::Listener;
+use super::renewal;
 use super::siblings::{self, Returned, ThroughSupervisor};
 use super::site::OpenSite;
 use crate::config::{Declared, Loaded, ServerSettings};
@@ -27,6 +28,8 @@ use crate::ipc::recorder::Recorder;
 use crate::ipc::{Line, LineError};
 use crate::observe::log;
 use crate::observe::log_files::LogFiles;
+use crate::tls::files::OpenFiles;
+use crate::tls::tickets::Tickets;
 
 /// How long the supervisor may take to send the first message, and to take ours.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,6 +49,8 @@ pub(crate) enum Order {
     Reopen(Vec<(Descriptor, OwnedFd)>),
     /// Another process asks.
     Question(Question),
+    /// Certificates are new, and these are their files.
+    TakeUp(OpenFiles),
 }
 
 /// What a process was given at its start.
@@ -60,6 +65,8 @@ pub(crate) struct Inheritance {
     open: Arc<siblings::OpenQuestions>,
     /// Where this process says what it does.
     pub(crate) recorder: Option<Arc<Recorder>>,
+    /// The keys of tickets, which the supervisor changes.
+    pub(crate) tickets: Arc<Tickets>,
     /// When that was.
     came: Instant,
     line: Line,
@@ -104,7 +111,9 @@ impl Inheritance {
         rustix::stdio::dup2_stdin(null).map_err(|error| failed(error.into()))?;
         let relay = Relay(Arc::new(Mutex::new(Some(Line::from(writer)))));
         let budgets = hello.grants_connections.then(|| relay.budgets());
-        Ok(Inheritance { hello, descriptors, relay, budgets, open: Arc::default(), recorder, came, line })
+        let tickets = Tickets::of(hello.ticket_secrets.clone());
+        let open = Arc::default();
+        Ok(Inheritance { hello, descriptors, relay, budgets, tickets, open, recorder, came, line })
     }
 
     /// What the process whose place this one takes has learnt.
@@ -124,6 +133,13 @@ impl Inheritance {
         self.descriptors = rest;
         let sockets: Vec<_> = sockets;
         sockets.into_iter().map(|(_, descriptor)| Listener::from_fd(descriptor)).collect()
+    }
+
+    /// The files of certificates that the supervisor has opened.
+    pub(crate) fn tls_files(&mut self) -> OpenFiles {
+        let (files, rest) = tls_files(take(&mut self.descriptors));
+        self.descriptors = rest;
+        files
     }
 
     /// Passes on the log files, which were opened by the supervisor.
@@ -161,6 +177,11 @@ impl Inheritance {
                         let answer = siblings::answer(question, process.status.clone(), of_answers.clone());
                         drop(actix_rt::spawn(answer));
                     }
+                    Some(Order::TakeUp(files)) => {
+                        if let Some(certificates) = process.certificates.clone() {
+                            renewal::handed(certificates, files);
+                        }
+                    }
                     None => {
                         tracing::warn!("the supervisor is gone: requests under way may finish, then this process ends");
                         return drain.begin_orphaned();
@@ -173,8 +194,8 @@ impl Inheritance {
 
     /// Begins to listen to the supervisor, on a thread of its own. The channel ends when the supervisor has.
     fn listen(self) -> io::Result<(Relay, UnboundedReceiver<Order>)> {
-        let Inheritance { relay, mut line, budgets, open, recorder, .. } = self;
-        let at_once = AtOnce { budgets, open, recorder };
+        let Inheritance { relay, mut line, budgets, tickets, open, recorder, .. } = self;
+        let at_once = AtOnce { budgets, tickets, open, recorder };
         line.socket().set_read_timeout(None)?;
         let (sender, receiver) = unbounded_channel();
         std::thread::Builder::new().name("relay".to_owned()).spawn(move || {
@@ -191,12 +212,13 @@ impl Inheritance {
 /// What is done at once with what is heard, whatever the event loops do.
 struct AtOnce {
     budgets: Option<Arc<Budgets>>,
+    tickets: Arc<Tickets>,
     open: Arc<siblings::OpenQuestions>,
     recorder: Option<Arc<Recorder>>,
 }
 
 fn hear(line: &mut Line, sender: &UnboundedSender<Order>, at_once: &AtOnce) -> Result<(), LineError> {
-    let AtOnce { budgets, open, recorder } = at_once;
+    let AtOnce { budgets, tickets, open, recorder } = at_once;
     loop {
         let order = match line.wait()? {
             ToProcess::Drain { is_replaced } => Order::Drain { is_replaced },
@@ -237,6 +259,17 @@ fn hear(line: &mut Line, sender: &UnboundedSender<Order>, at_once: &AtOnce) -> R
                 open.returned(number, Returned::Reckoning(reckoning));
                 continue;
             }
+            ToProcess::TicketSecrets { secrets } => {
+                tickets.set(secrets);
+                continue;
+            }
+            ToProcess::TlsFiles { descriptors } => match named(line, descriptors) {
+                Ok(named) => Order::TakeUp(tls_files(named).0),
+                Err(error) => {
+                    tracing::error!("{error}; certificates stay as they are");
+                    continue;
+                }
+            },
             ToProcess::Unknown => continue,
         };
         if sender.send(order).is_err() {
@@ -251,6 +284,18 @@ fn each(budgets: Option<&Budgets>, connections: Vec<ConnectionCount>, act: impl 
             act(budgets, &(cluster.into(), member.into()), count);
         }
     }
+}
+
+/// The files of certificates among descriptors, and the rest.
+fn tls_files(named: Vec<(Descriptor, OwnedFd)>) -> (OpenFiles, Vec<(Descriptor, OwnedFd)>) {
+    let (mut files, mut rest) = (Vec::new(), Vec::new());
+    for (what, descriptor) in named {
+        match what {
+            Descriptor::TlsFile(path) => files.push((path, descriptor)),
+            other => rest.push((other, descriptor)),
+        }
+    }
+    (files, rest)
 }
 
 /// The descriptors that a message names.

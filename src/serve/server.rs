@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::TcpListener;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -13,6 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::crowd::{Crowded, turn_away};
 use super::drain::{Serving, Shared};
+use super::entrance::{Entrance, Port};
 use super::listen::Listener;
 use super::site::OpenSite;
 use super::slot::ThreadSlot;
@@ -20,7 +22,7 @@ use super::watch::Watch;
 use crate::app::blocking_pool;
 use crate::connection;
 use crate::connection::list::Connections;
-use crate::connection::{Peer, Transport};
+use crate::connection::{Peer, TlsSocket, Transport};
 use crate::edge::actix_fallback;
 use crate::observe::panics::Catching;
 
@@ -53,6 +55,7 @@ pub(crate) fn start(
         Listener::Unix(_) => None,
     });
     let settings = site.site.server.clone();
+    let certificates = site.process.certificates.clone();
     let shared = Shared::new(site.process.lifecycle.clone(), threads, site.process.recorder.clone());
     let of_threads = shared.clone();
     let make = move || {
@@ -72,23 +75,39 @@ pub(crate) fn start(
         builder = match listener {
             Listener::Tcp(listener) => {
                 let peer = |socket: &TcpStream| socket.peer_addr().ok().map(Peer::Address);
-                builder.listen("http", listener, connections(make.clone(), peer))?
+                let port = match &certificates {
+                    _ if is_redirect(&listener, settings.listening.redirect) => Port::Redirect,
+                    Some(certificates) => Port::Tls(certificates.clone()),
+                    None => Port::Clear,
+                };
+                let over_tls = |socket, config| Transport::from(TlsSocket::new(socket, config));
+                builder.listen("http", listener, connections(make.clone(), peer, port, over_tls))?
             }
             Listener::Unix(listener) => {
-                builder.listen_uds("http", listener, connections(make.clone(), |_: &UnixStream| Some(Peer::Unix)))?
+                let peer = |_: &UnixStream| Some(Peer::Unix);
+                // Who connects there is on this machine, so nothing is encrypted.
+                let connections = connections(make.clone(), peer, Port::Clear, |socket, _| socket.into());
+                builder.listen_uds("http", listener, connections)?
             }
         };
     }
     Ok(Serving::run(builder.run(), shared, &settings))
 }
 
+/// Whether a socket is the one of `redirect_http`.
+fn is_redirect(listener: &TcpListener, port: Option<u16>) -> bool {
+    port.is_some() && listener.local_addr().ok().map(|address| address.port()) == port
+}
+
 /// Makes what drives the connections of one socket, on each thread. All sockets of a thread share what `make` makes.
 fn connections<S: FromStream + Into<Transport> + AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     make: impl Fn() -> Rc<ThreadService> + Clone + Send + 'static,
     peer: fn(&S) -> Option<Peer>,
+    port: Port,
+    over_tls: fn(S, Arc<rustls::ServerConfig>) -> Transport,
 ) -> impl ServerServiceFactory<S> {
     move || {
-        let make = make.clone();
+        let (make, port) = (make.clone(), port.clone());
         // Called once per thread and socket.
         fn_factory(move || {
             let here = HERE.with_borrow_mut(|here| {
@@ -98,13 +117,16 @@ fn connections<S: FromStream + Into<Transport> + AsyncRead + AsyncWrite + Unpin 
                     made
                 })
             });
+            let port = port.clone();
             let service = fn_service(move |socket: S| {
                 let peer = peer(&socket);
                 let entered = match here.slot.enter(peer) {
                     Ok(entered) => {
-                        Ok((entered, connection::drive(socket, peer, here.connections.clone(), here.slot.clone())))
+                        let entrance = Entrance { slot: here.slot.clone(), redirects: matches!(port, Port::Redirect) };
+                        let socket = port.accept(socket, over_tls);
+                        Ok((entered, connection::drive(socket, peer, here.connections.clone(), entrance)))
                     }
-                    Err(Crowded) => Err(socket),
+                    Err(Crowded) => Err((socket, matches!(port, Port::Tls(_)))),
                 };
                 let here = here.clone();
                 async move {
@@ -114,7 +136,7 @@ fn connections<S: FromStream + Into<Transport> + AsyncRead + AsyncWrite + Unpin 
                                 here.slot.broken(peer, &panicked);
                             }
                         }
-                        Err(socket) => Box::pin(turn_away(socket)).await,
+                        Err((socket, is_tls)) => Box::pin(turn_away(socket, is_tls)).await,
                     }
                     Ok::<_, ()>(())
                 }

@@ -33,6 +33,7 @@ use crate::edge::watchdog::{ThreadHold, Watchdog};
 use crate::ipc::recorder::Recorder;
 use crate::observe::counts::Counts;
 use crate::observe::log_files::LogFiles;
+use crate::tls::certificates::Certificates;
 
 /// What a process has of its instance. Without one, nothing.
 #[derive(Default)]
@@ -43,6 +44,8 @@ pub(crate) struct InstancePlace {
     pub(crate) siblings: Option<Arc<dyn Siblings>>,
     /// Where it says what it does.
     pub(crate) recorder: Option<Arc<Recorder>>,
+    /// What clients are shown over TLS; without any the site speaks clear text.
+    pub(crate) certificates: Option<Arc<Certificates>>,
 }
 
 /// An open site with its clusters and databases, in a process.
@@ -129,10 +132,12 @@ impl OpenSite {
         }
         let status = {
             let (reporters, about, siblings) = (reporters.clone(), about(&server), place.siblings);
-            let (requests, threads) = (counts.clone(), holds.clone());
+            let (requests, threads, shown) = (counts.clone(), holds.clone(), place.certificates.clone());
             let of_edge: Arc<dyn Fn() -> Map + Send + Sync> = Arc::new(move || {
                 let held = watchdog::held(&threads);
-                Map(vec![("requests".into(), Counts::tree(&requests)), ("held".into(), held)])
+                let certificates = shown.as_ref().map(|shown| ("certificates".into(), shown.tree()));
+                let of_edge = [("requests".into(), Counts::tree(&requests)), ("held".into(), held)];
+                Map(of_edge.into_iter().chain(certificates).collect())
             });
             ActorRef::open("status", Admission::default(), move || {
                 let actor = StatusActor::new(reporters.clone(), about.clone());
@@ -153,6 +158,7 @@ impl OpenSite {
             wasc,
             blocking: Arc::default(),
             shelf: Arc::new(shelf),
+            certificates: place.certificates,
             crowd: Arc::default(),
             bodies: Arc::new(Bodies::new(server.threads)),
             counts,

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::error::Error;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use crate::edge::thread::ServingThread;
 use crate::observe::counts::TurnedAway;
 use crate::observe::log::one_line;
 use crate::observe::panics::Panicked;
+use crate::tls::certificates::Certificates;
+use crate::tls::client::TlsClient;
 
 /// Starts the serving state of the current thread, with its actors. `config` has the address of the server.
 pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<ServingThread> {
@@ -105,6 +108,12 @@ impl ThreadSlot {
         })
     }
 
+    /// The current serving state, whatever has become of the configuration, and the certificates of the process.
+    pub(super) fn thread_and_certificates(&self) -> (Rc<ServingThread>, Option<Arc<Certificates>>) {
+        let now = self.now.borrow();
+        (now.thread.clone(), now.open.process.certificates.clone())
+    }
+
     /// Records a connection that ended by a panic that was caught nowhere else.
     pub(crate) fn broken(&self, peer: Option<Peer>, panicked: &Panicked) {
         self.thread().counts.panic();
@@ -135,11 +144,16 @@ impl Service for Rc<ThreadSlot> {
         }
     }
 
-    fn call(&self, mut request: Incoming, peer: Option<Peer>) -> impl Future<Output = Outgoing> {
-        let current = self.current();
+    fn call(
+        &self,
+        mut request: Incoming,
+        peer: Option<Peer>,
+        tls: Option<&Arc<TlsClient>>,
+    ) -> impl Future<Output = Outgoing> {
+        let (current, tls) = (self.current(), tls.cloned());
         async move {
             let response = match current {
-                Ok(thread) => entry::serve(&thread, &mut request, peer).await,
+                Ok(thread) => entry::serve(&thread, &mut request, peer, tls).await,
                 Err(why) => entry::unfit(&why, &request, peer, &self.thread().site.server.trusted_proxies),
             };
             response.into()
@@ -148,6 +162,12 @@ impl Service for Rc<ThreadSlot> {
 
     fn refuse(&self, refused: &Refused<'_>) -> Outgoing {
         refused::reply(&self.thread(), refused).into()
+    }
+
+    fn greeting_failed(&self, peer: Option<Peer>, why: &io::Error) {
+        let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
+        // Any client can cause it, so it raises no alarm.
+        tracing::info!(peer, "a TLS handshake failed: {}", one_line(&why.to_string()));
     }
 
     fn cut(&self, head: &[u8], why: &(dyn Error + 'static)) {

@@ -188,7 +188,7 @@ fn was(thread: &ServingThread) -> Was {
 const HERE: Peer = Peer::Address(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000));
 
 async fn serve(thread: &ServingThread, request: TestRequest) -> Got {
-    let response = entry::serve(thread, &mut request.to_request(), Some(HERE)).await;
+    let response = entry::serve(thread, &mut request.to_request(), Some(HERE), None).await;
     let (status, headers) = (response.status(), response.headers().clone());
     let body = actix_web::body::to_bytes(response.into_body()).await.unwrap_or_default();
     Got { status, headers, body: String::from_utf8_lossy(&body).into_owned() }

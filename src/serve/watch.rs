@@ -101,6 +101,10 @@ pub(super) fn keep_of_process(server: &mut ServerSettings, began: &ServerSetting
     keep!(introspection, previous_securekeys, umask);
     keep_listening(server, began, &mut changed);
     keep!(drain_delay, drain_idle, drain_timeout, supervise, user, group, start_timeout);
+    if server.tls != began.tls {
+        changed.push("ssl".to_owned());
+        server.tls.clone_from(&began.tls);
+    }
     if server.uploads.folder != began.uploads.folder {
         changed.push("upload_folder".to_owned());
         server.uploads.folder.clone_from(&began.uploads.folder);

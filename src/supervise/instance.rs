@@ -19,6 +19,7 @@ use super::plan::{OpenSocket, Plan};
 use super::processes::leave;
 use super::roll::{Roll, RollKind, WantedRoll};
 use super::signals::{Signals, SupervisorSignal};
+use super::tls::{TicketRotation, TlsWatch};
 use super::totals::Totals;
 use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand};
 
@@ -79,6 +80,8 @@ pub(super) struct Instance {
     pub(super) crashes: Crashes,
     /// The levels of the log, until this moment.
     pub(super) levels: Option<(Option<String>, Instant)>,
+    pub(super) tickets: TicketRotation,
+    pub(super) tls_watch: TlsWatch,
 }
 
 impl Instance {
@@ -94,6 +97,7 @@ impl Instance {
             if self.crashes.is_quiet(now) {
                 self.announce(false);
             }
+            self.look_after_tls(now);
             let letters = self.bank.look(now);
             self.deliver(letters);
             if let Some(over) = self.advance(now) {
@@ -117,6 +121,7 @@ impl Instance {
         let dues = dues.chain(self.slots.iter().filter_map(|slot| slot.start_at)).chain(self.control.due());
         let dues = dues.chain(self.roll.as_ref().and_then(Roll::due)).chain(self.notices.due()).chain(self.bank.due());
         let dues = dues.chain(self.crashes.due()).chain(self.levels.as_ref().map(|(_, until)| *until));
+        let dues = dues.chain([self.tickets.due()]).chain(self.tls_watch.due());
         let timeout = dues.min().map(|due| due.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
         let mut events =
             vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.control.listener, PollFlags::IN)];

@@ -12,6 +12,7 @@ use crate::config::{ConfFile, Loaded, ServerSettings};
 use crate::observe::plain_file::{self, LogKind};
 use crate::serve::listen::{self, Listener, SocketFiles};
 use crate::serve::listen_error::ListenError;
+use crate::tls::files;
 
 /// How much longer than its drain a process may take to end: its databases close, its hooks run.
 const LAST: Duration = Duration::from_secs(10);
@@ -31,6 +32,8 @@ pub(super) struct Plan {
     pub(super) conf: Option<ConfFile>,
     /// Log files that are opened with the rights of the supervisor and handed down.
     pub(super) logs: Vec<PathBuf>,
+    /// Files of certificates that are opened with these rights and handed down.
+    pub(super) tls_files: Vec<PathBuf>,
     server: ServerSettings,
 }
 
@@ -95,6 +98,7 @@ impl Plan {
             leave_timeout: server.drain_delay + server.drain_timeout + LAST,
             // Without a change of user the processes open them as well.
             logs: server.access_log.clone().filter(|_| identity.is_some()).into_iter().collect(),
+            tls_files: server.tls.as_ref().filter(|_| identity.is_some()).map(files::paths).unwrap_or_default(),
             identity,
             server: server.clone(),
         })

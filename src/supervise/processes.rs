@@ -42,6 +42,8 @@ impl Instance {
                 Err(error) => tracing::error!("log {}: {error}; nothing is written there", path.display()),
             }
         }
+        let (of_tls, tls_files) = plan.open_tls_files();
+        descriptors.extend(of_tls);
         descriptors.extend(recording.as_ref().map(|_| Descriptor::Recorder));
         let hello = Hello {
             version: VERSION,
@@ -58,8 +60,11 @@ impl Instance {
             announces: self.crashes.announces,
             levels: self.levels.as_ref().and_then(|(levels, _)| levels.clone()),
             learnt: self.learnt.for_slot(slot, Instant::now()),
+            ticket_secrets: self.tickets.secrets(),
+            hands_tls_files: !plan.tls_files.is_empty(),
         };
-        let handed = sockets.iter().map(|socket| socket.listener.as_fd()).chain(logs.iter().map(AsFd::as_fd));
+        let handed =
+            sockets.iter().map(|socket| socket.listener.as_fd()).chain(logs.iter().chain(&tls_files).map(AsFd::as_fd));
         let handed: Vec<_> = handed.chain(recording.as_ref().map(Recording::file)).collect();
         let handed_over = line.hand_over(&hello, &handed);
         let now = Instant::now();

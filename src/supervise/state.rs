@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::bank::Books;
 use super::control::ClientId;
 use super::roll::RollKind;
+use super::tls::TicketState;
 use super::totals::Totals;
 use crate::config::ConfFile;
 use crate::ipc::line::Unread;
@@ -55,6 +56,9 @@ pub(super) struct State {
     /// Whether a service manager was told that the start is over.
     #[serde(default)]
     pub(super) is_ready: bool,
+    /// The keys of tickets of TLS.
+    #[serde(default)]
+    pub(super) tickets: TicketState,
     /// The levels of the log, and for how many milliseconds more.
     #[serde(default)]
     pub(super) levels: Option<(Option<String>, u64)>,
@@ -154,6 +158,7 @@ mod tests {
             last_crash: None,
             is_activated: false,
             is_ready: true,
+            tickets: TicketState::default(),
             levels: None,
             crashed_ms: None,
             announces: false,

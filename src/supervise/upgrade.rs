@@ -31,6 +31,7 @@ use super::plan::{OpenSocket, Plan};
 use super::roll::{Roll, RollKind, Step, WantedRoll};
 use super::signals::Signals;
 use super::state::{ChildOf, ClientOf, Handed, STATE, SlotOf, State};
+use super::tls::{TicketRotation, TlsWatch};
 use crate::ipc::Line;
 use crate::ipc::recorder::Recording;
 use crate::observe::log;
@@ -160,6 +161,7 @@ impl Instance {
             last_crash: self.last_crash.clone(),
             is_activated: self.is_activated(),
             is_ready: self.notices.is_ready,
+            tickets: self.tickets.state(now),
             levels: self
                 .levels
                 .as_ref()
@@ -249,6 +251,8 @@ impl Instance {
             totals: state.totals,
             crashes: Crashes::adopted(state.crashed_ms, state.announces, now),
             levels: state.levels.map(|(levels, ms)| (levels, now + Duration::from_millis(ms))),
+            tickets: TicketRotation::adopted(state.tickets, now),
+            tls_watch: TlsWatch::default(),
         })
     }
 

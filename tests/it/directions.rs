@@ -71,6 +71,12 @@ const RULES: &[Rule] = &[
         names: &["skitai_actors", "crate::config"],
     },
     Rule {
+        why: "tls alone makes what rustls needs; a connection hands it on, a port chooses it",
+        within: &["src"],
+        except: &["src/tls", "src/connection/tls_socket.rs", "src/serve/server.rs", "src/serve/entrance.rs"],
+        names: &["rustls", "tokio_rustls", "x509_cert", "pkcs8"],
+    },
+    Rule {
         why: "the edge carries a request to its app; what an app asks of clusters and databases is not its business",
         within: &["src/edge"],
         except: &[],
@@ -121,6 +127,7 @@ const ORDERS: &[Order] = &[
         rooms: &[
             "observe",
             "config",
+            "tls",
             "ipc",
             "connection",
             "app",

@@ -45,6 +45,7 @@
 //! - [`supervised`]: processes are replaced, the supervisor too, and nothing that served stops serving;
 //! - [`processes`]: several of them, their limits and their sums;
 //! - [`systemd`]: a service manager runs a site: what it is told, and the sockets that it opens;
+//! - [`tls`]: TLS to clients: handshakes, certificates that change, sessions, and those who come in clear text;
 //! - [`succession`]: what a process has learnt of its members goes to its successor;
 //! - [`directions`]: who may name whom in the source tree; [`documents`]: lengths, links and examples of the documents.
 //!
@@ -115,6 +116,7 @@ mod succession;
 mod supervised;
 mod systemd;
 mod tiers;
+mod tls;
 mod twins;
 mod uploads;
 mod validator;

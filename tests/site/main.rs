@@ -21,6 +21,7 @@ mod rows;
 mod services;
 mod spec;
 mod supervised;
+mod tls;
 mod uploads;
 mod validator;
 mod visits;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         .package(covered::package())
         .package(draining::package())
         .package(edge::package())
+        .package(tls::package())
         .package(rows::package())
         .package(spec::package())
         .package(validator::package())

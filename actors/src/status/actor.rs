@@ -98,7 +98,7 @@ impl StatusActor {
         }
     }
 
-    /// Adds what is known beside the actors: `requests` and `held` of the tree.
+    /// Adds what is known beside the actors: `requests`, `held` and `certificates` of the tree.
     pub fn beside(mut self, beside: Beside) -> StatusActor {
         self.asking.beside = beside;
         self

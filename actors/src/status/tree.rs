@@ -46,7 +46,7 @@ pub(super) fn whole(about: &Value, own: &Snapshot, others: Option<&FromSiblings>
                 others => others,
             },
             "actors" => Value::List(processes.heard().map(|(pid, heard)| entry(pid, heard, true)).collect()),
-            "requests" | "held" => match processes.beside(top) {
+            "requests" | "held" | "certificates" => match processes.beside(top) {
                 Some(value) => value,
                 None => continue,
             },
@@ -131,7 +131,7 @@ impl<'s> Processes<'s> {
     fn beside(&self, top: &str) -> Option<Value> {
         let of_all = self.answered.iter().filter_map(|snapshot| Some((snapshot.pid, snapshot.beside.get(top)?)));
         let of_all: Vec<(u32, &Value)> = of_all.collect();
-        // A list has an entry for each thread that it is about.
+        // A list has an entry for each thread or file that it is about.
         if let [(_, Value::List(_)), ..] = of_all[..] {
             let entries = of_all.iter().flat_map(|(pid, value)| {
                 let entries = value.as_list().unwrap_or_default().iter();

@@ -56,7 +56,7 @@ impl TreePath {
 }
 
 /// The top-level keys of the tree, in its order.
-pub(super) const TOP: [&str; 14] = [
+pub(super) const TOP: [&str; 15] = [
     "about",
     "process",
     "processes",
@@ -71,6 +71,7 @@ pub(super) const TOP: [&str; 14] = [
     "actors",
     "requests",
     "held",
+    "certificates",
 ];
 
 /// The paths that a filter may mean, the likeliest first: a top-level key, an actor's name (`cluster:x`, `db:x`), or a

@@ -25,7 +25,7 @@ const FORWARDED: &str = "forwarded";
 pub(crate) struct RequestClient {
     /// The port is 0 if no proxy gave it.
     pub(crate) address: Peer,
-    /// Whether the client used TLS to a proxy.
+    /// Whether the client used TLS, to this server or to a proxy.
     pub(crate) is_secure: bool,
     /// Whether the client is on this machine, as far as one can know. See [`client`].
     pub(crate) is_here: bool,
@@ -45,8 +45,14 @@ pub(crate) fn canonical(peer: Peer) -> Peer {
 /// request with a header of proxies came through one. If nobody trusts that one, its client may be anybody. If it is
 /// trusted, its header must be understood to its beginning, and every hop in it must be a loopback address.
 pub(crate) fn client(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> RequestClient {
+    client_over(peer, false, headers, trusted)
+}
+
+/// The same on a connection that speaks TLS, if `is_tls`: where no trusted proxy says what its client spoke, that is
+/// what counts.
+pub(crate) fn client_over(peer: Peer, is_tls: bool, headers: &HeaderMap, trusted: &TrustedProxies) -> RequestClient {
     let peer = canonical(peer);
-    let direct = RequestClient { address: peer, is_secure: false, is_here: peer.is_here() };
+    let direct = RequestClient { address: peer, is_secure: is_tls, is_here: peer.is_here() };
     let is_trusted = is_trusted(trusted, peer);
     // The headers of strangers elsewhere need no look.
     if !(is_trusted || direct.is_here) || !headers.keys().any(|name| is_of_proxies(name.as_str())) {
@@ -64,7 +70,7 @@ pub(crate) fn client(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) 
         None => match by_forwarded(direct, headers, trusted) {
             (client, true) => client,
             // `Forwarded` gave no proto; the other header may.
-            (client, false) => RequestClient { is_secure: was_secure(headers, 1), ..client },
+            (client, false) => RequestClient { is_secure: was_secure(headers, 1).unwrap_or(is_tls), ..client },
         },
     }
 }
@@ -90,13 +96,14 @@ fn by_x_forwarded(direct: RequestClient, headers: &HeaderMap, trusted: &TrustedP
         client = RequestClient { address: before, is_here: client.is_here && before.is_here(), ..client };
         hops += 1;
     }
-    RequestClient { is_secure: was_secure(headers, hops), is_here: client.is_here && is_whole && hops > 0, ..client }
+    let is_secure = was_secure(headers, hops).unwrap_or(direct.is_secure);
+    RequestClient { is_secure, is_here: client.is_here && is_whole && hops > 0, ..client }
 }
 
 /// Returns what `X-Forwarded-Proto` says about the hop this far from the end. Proxies that replace the header instead
 /// of appending leave one value, which is then the client's.
-fn was_secure(headers: &HeaderMap, hops: usize) -> bool {
-    elements(headers, PROTO).take(hops.max(1)).last().is_some_and(is_tls)
+fn was_secure(headers: &HeaderMap, hops: usize) -> Option<bool> {
+    elements(headers, PROTO).take(hops.max(1)).last().map(is_tls)
 }
 
 /// The client, and whether a proto was given.
@@ -111,7 +118,7 @@ fn by_forwarded(direct: RequestClient, headers: &HeaderMap, trusted: &TrustedPro
         // The proto in an element is that of the hop the element describes.
         let Some((before, proto)) = forwarded(element) else { break };
         has_proto = proto.is_some();
-        client.is_secure = proto.is_some_and(|proto| is_tls(&proto));
+        client.is_secure = proto.map_or(direct.is_secure, |proto| is_tls(&proto));
         let Some(before) = before else { break };
         is_whole = true;
         client = RequestClient { address: before, is_here: client.is_here && before.is_here(), ..client };

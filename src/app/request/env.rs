@@ -50,6 +50,7 @@ impl RequestContext {
     /// | `GATEWAY_INTERFACE` | `CGI/1.1`; over RPC `XMLRPC/2.0` or `JSONRPC/2.0` |
     /// | `wsgi.url_scheme`, `REQUEST_SCHEME` | `http` or `https`, [as the client asked](crate::app::Request::scheme) |
     /// | `HTTPS` | `on`, if the client used TLS |
+    /// | `SSL_CLIENT_S_DN` | the subject of the client's [certificate](crate::app::Request::client_certificate), if it has shown one |
     /// | `HTTP_…` | the other headers, such as `HTTP_USER_AGENT`; several of one name joined by `, `, cookies by `; ` |
     pub fn env(&self) -> Env {
         let request = &self.request;
@@ -98,6 +99,9 @@ impl RequestContext {
         tell("REQUEST_SCHEME", scheme.to_owned());
         if scheme == "https" {
             tell("HTTPS", "on".to_owned());
+        }
+        if let Some(certificate) = request.client_certificate() {
+            tell("SSL_CLIENT_S_DN", certificate.subject().to_owned());
         }
         for name in request.headers.keys() {
             let is_elsewhere = *name == header::CONTENT_TYPE || *name == header::CONTENT_LENGTH;

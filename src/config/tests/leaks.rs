@@ -166,6 +166,9 @@ fn slips_that_once_showed_a_secret_do_not() {
 fn the_conf_of_this_test_is_refused_for_more_than_its_secrets() {
     let report = parsed(&conf().join("\n")).expect_err("it is broken");
     let report = report.to_string();
-    assert!(report.contains("serving TLS") && report.contains("a route cannot lead to databases"), "{report}");
+    assert!(
+        report.contains("a number from 1 to 65535") && report.contains("a route cannot lead to databases"),
+        "{report}"
+    );
     assert!(report.contains("is shorter than 16 bytes") && report.contains("securekey = ***"), "{report}");
 }

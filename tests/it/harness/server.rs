@@ -37,6 +37,8 @@ pub(crate) struct Scenario {
     /// Without one the program runs on its defaults.
     has_conf: bool,
     panics_expected: bool,
+    /// The port is in the configuration and not on the command line, which would be all that is listened on.
+    has_own_port: bool,
 }
 
 impl Scenario {
@@ -61,6 +63,7 @@ impl Scenario {
             env: Vec::new(),
             has_conf: true,
             panics_expected: false,
+            has_own_port: false,
         }
     }
 
@@ -74,6 +77,12 @@ impl Scenario {
     pub(crate) fn server(mut self, key: &str, value: &str) -> Scenario {
         self.server.retain(|line| !line.starts_with(&format!("{key} =")));
         self.server.push(format!("{key} = {value}"));
+        self
+    }
+
+    /// Listens where the configuration says: on a free port, and on the others that it names.
+    pub(crate) fn keeps_ports(mut self) -> Scenario {
+        self.has_own_port = true;
         self
     }
 
@@ -198,7 +207,13 @@ impl Scenario {
             self.write_conf();
             command.args(["-f", "test.conf"]);
         }
-        command.args(["-p", &port.to_string()]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if self.has_own_port {
+            let conf = self.conf().replace("port = 5000", &format!("port = {port}"));
+            std::fs::write(self.dir().join("test.conf"), conf).unwrap();
+        } else {
+            command.args(["-p", &port.to_string()]);
+        }
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}. `cargo test --workspace` builds it", self.program.display()));

@@ -306,6 +306,10 @@ fn denied(head: &[u8], bounds: HeadBounds, error: httparse::Error) -> Denied {
     let first = head.split(|&octet| octet == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     let mut words = first.trim_ascii().splitn(3, |&octet| octet == b' ').skip(2);
     if let Some(version) = words.next().filter(|word| error == httparse::Error::Version && is_version(word)) {
+        // The preface of HTTP/2 by prior knowledge (RFC 9113, 3.4): its client looks for no 505.
+        if first.starts_with(b"PRI * ") {
+            return Denied { status: 400, why: "HTTP/2 is not spoken here, HTTP/1.1 is".to_owned() };
+        }
         let version = String::from_utf8_lossy(version);
         return Denied { status: 505, why: format!("line 1: {version:?} is not spoken here, HTTP/1.1 is") };
     }

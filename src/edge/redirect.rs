@@ -1,0 +1,117 @@
+//! The port of clear text beside a site of HTTPS (`redirect_http`): it answers challenges of ACME from a folder
+//! (RFC 8555, 8.3), and sends everybody else to the same place over HTTPS.
+//!
+//! It sends nobody to a host that is not the site's own: whoever could have a link of ours lead to theirs would have
+//! our name for it. The hosts are `server_names`, and where there are none, those of the certificates.
+
+use std::path::Path;
+use std::time::Instant;
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpMessage as _, HttpResponse};
+use tokio::fs::File;
+use tokio::io::AsyncReadExt as _;
+
+use super::respond;
+use super::thread::ServingThread;
+use crate::app::Error;
+use crate::app::coverage::Audience;
+use crate::app::request::client;
+use crate::app::request::host::name_of;
+use crate::config::ServerSettings;
+use crate::connection::{Incoming, Peer};
+use crate::observe::access::AccessLine;
+use crate::tls::certificates::Certificates;
+
+const CHALLENGES: &str = "/.well-known/acme-challenge/";
+/// The longest answer to a challenge, in octets; one has some ninety.
+const LONGEST: u64 = 64 << 10;
+/// The port that a URL of HTTPS need not name.
+const HTTPS: u16 = 443;
+
+/// Answers a request, counts and logs it.
+pub(crate) async fn reply(
+    thread: &ServingThread,
+    incoming: &Incoming,
+    peer: Option<Peer>,
+    certificates: Option<&Certificates>,
+) -> HttpResponse {
+    let started = Instant::now();
+    let server = &thread.site.server;
+    let reads = matches!(*incoming.method(), Method::GET | Method::HEAD);
+    let token = incoming.uri().path().strip_prefix(CHALLENGES).filter(|_| reads);
+    let reply = match (token, &server.acme_webroot) {
+        (Some(token), Some(folder)) => challenge(folder, token).await,
+        _ => redirect(incoming, server, certificates),
+    };
+    let reply = reply.unwrap_or_else(|error| {
+        let accept = incoming.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        respond::error(&error, accept, Audience::default(), None)
+    });
+    thread.counts.request(reply.status().as_u16());
+    if let Some(log) = &thread.log {
+        let target = incoming.uri().path_and_query().map_or("/", |target| target.as_str());
+        let (status, bytes) = (reply.status().as_u16(), respond::length(&reply));
+        let method = incoming.method().as_str();
+        let line = AccessLine { method, uri: target, status, bytes, since: started, id: None };
+        log.line(peer.map(client::canonical), &line);
+    }
+    reply
+}
+
+/// The answer to a challenge, from the file that the ACME client has written.
+async fn challenge(folder: &Path, token: &str) -> Result<HttpResponse, Error> {
+    let is_token = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    let none = || Error::new(404, "there is no such challenge");
+    if token.is_empty() || !token.bytes().all(is_token) {
+        return Err(none());
+    }
+    let path = folder.join(&CHALLENGES[1..]).join(token);
+    let read = async {
+        let file = File::open(&path).await?;
+        let mut octets = Vec::new();
+        if file.metadata().await?.is_file() {
+            file.take(LONGEST).read_to_end(&mut octets).await?;
+        }
+        Ok::<_, std::io::Error>(octets)
+    };
+    match read.await {
+        Ok(octets) if !octets.is_empty() => {
+            let mut reply = HttpResponse::with_body(StatusCode::OK, actix_web::body::BoxBody::new(octets));
+            let headers = reply.headers_mut();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            Ok(reply)
+        }
+        Ok(_) => Err(none()),
+        Err(error) => {
+            tracing::warn!("{}: {error}; a challenge of ACME is answered with 404", path.display());
+            Err(none())
+        }
+    }
+}
+
+fn redirect(
+    incoming: &Incoming,
+    server: &ServerSettings,
+    certificates: Option<&Certificates>,
+) -> Result<HttpResponse, Error> {
+    let host = incoming.headers().get(header::HOST).and_then(|host| host.to_str().ok()).map(name_of);
+    let is_own = |host: &str| match server.server_names.is_empty() {
+        true => certificates.is_some_and(|certificates| certificates.cover(host.trim_matches(['[', ']']))),
+        false => server.server_names.has(host),
+    };
+    let Some(host) = host.filter(|host| is_own(host)) else {
+        return Err(Error::new(421, "this host is not served here"));
+    };
+    let port = server.listening.tcp().map_or(HTTPS, |(_, port)| port);
+    let port = if port == HTTPS { String::new() } else { format!(":{port}") };
+    let target = incoming.uri().path_and_query().map_or("/", |target| target.as_str());
+    let target = if target.starts_with('/') { target } else { "/" };
+    let location = format!("https://{host}{port}{target}");
+    let mut reply = HttpResponse::new(StatusCode::PERMANENT_REDIRECT);
+    let location = HeaderValue::try_from(location).map_err(|_| Error::new(400, "the target cannot be sent on"))?;
+    reply.headers_mut().insert(header::LOCATION, location);
+    Ok(reply)
+}

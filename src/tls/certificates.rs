@@ -1,0 +1,165 @@
+//! The certificates of a process at this moment. A connection keeps what it began with; the next handshake gets what is
+//! here then.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use ring::digest::{Context, SHA256};
+use rustls::crypto::ring::default_provider;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig};
+use skitai_wire::Value;
+
+use super::chain::{SiteCertificate, at, certificates};
+use super::facts::CertificateFacts;
+use super::files::{TlsFiles, TlsStamp};
+use super::problem::{TlsFault, TlsProblem};
+use super::resolver::ByName;
+use super::tickets::Tickets;
+use crate::config::{ClientCertificates, TlsSettings};
+
+/// The protocols that are offered. HTTP/2 is none of them: decision 0005.
+const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
+
+/// The certificates, and what handshakes make of them.
+#[derive(Debug)]
+pub(crate) struct Certificates {
+    settings: TlsSettings,
+    tickets: Arc<Tickets>,
+    /// The files that these were first read from.
+    began: TlsStamp,
+    now: RwLock<CertificatesNow>,
+}
+
+#[derive(Debug)]
+struct CertificatesNow {
+    config: Arc<ServerConfig>,
+    shown: Vec<(PathBuf, CertificateFacts)>,
+}
+
+impl Certificates {
+    /// Reads the certificates. One that has expired is served: a site that nobody can start helps nobody.
+    pub(crate) fn open(
+        settings: TlsSettings,
+        files: &TlsFiles,
+        tickets: Arc<Tickets>,
+    ) -> Result<Arc<Certificates>, TlsProblem> {
+        let (now, _) = read(&settings, files, &tickets)?;
+        let began = files.stamp.clone();
+        Ok(Arc::new(Certificates { settings, tickets, began, now: RwLock::new(now) }))
+    }
+
+    /// Takes up what the files have now. If anything in them is wrong, or has expired where what is served has not,
+    /// everything stays as it was.
+    pub(crate) fn take_up(&self, files: &TlsFiles) -> Result<(), TlsProblem> {
+        let (next, certificates) = read(&self.settings, files, &self.tickets)?;
+        let now = SystemTime::now();
+        for certificate in certificates.0.iter().filter(|certificate| !self.has(&certificate.facts)) {
+            certificate.refuse_expired(now)?;
+        }
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(())
+    }
+
+    fn has(&self, facts: &CertificateFacts) -> bool {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).shown.iter().any(|(_, shown)| shown == facts)
+    }
+
+    /// For the next handshake.
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).config.clone()
+    }
+
+    /// What is to be said of the certificates' ages.
+    pub(crate) fn warnings(&self, now: SystemTime) -> Vec<String> {
+        let shown = &self.now.read().unwrap_or_else(PoisonError::into_inner).shown;
+        let one = |(file, facts): &(PathBuf, CertificateFacts)| {
+            facts.warning(now).map(|warning| format!("{}: the certificate {warning}", file.display()))
+        };
+        shown.iter().filter_map(one).collect()
+    }
+
+    /// One line for each: `cert/site.pem: CN=example.org, expires on 2027-01-31, serial 4F2A`.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let shown = &self.now.read().unwrap_or_else(PoisonError::into_inner).shown;
+        let one = |(file, facts): &(PathBuf, CertificateFacts)| {
+            let names = if facts.names.is_empty() { facts.subject.clone() } else { facts.names.join(", ") };
+            format!("{}: {names}, expires on {}, serial {}", file.display(), facts.last_day(), facts.serial)
+        };
+        shown.iter().map(one).collect()
+    }
+
+    /// Whether one of the certificates is for this host.
+    pub(crate) fn cover(&self, host: &str) -> bool {
+        let shown = &self.now.read().unwrap_or_else(PoisonError::into_inner).shown;
+        shown.iter().any(|(_, facts)| facts.covers(host))
+    }
+
+    /// The files as they were when they were first read.
+    pub(crate) fn began(&self) -> &TlsStamp {
+        &self.began
+    }
+
+    pub(crate) fn settings(&self) -> &TlsSettings {
+        &self.settings
+    }
+
+    /// Without a supervisor the keys of tickets are this process's own.
+    pub(crate) fn rotate_tickets(&self) {
+        self.tickets.rotate();
+    }
+
+    /// As the status shows them.
+    pub(crate) fn tree(&self) -> Value {
+        let shown = &self.now.read().unwrap_or_else(PoisonError::into_inner).shown;
+        Value::List(shown.iter().map(|(file, facts)| facts.tree(&file.display().to_string())).collect())
+    }
+}
+
+fn read(
+    settings: &TlsSettings,
+    files: &TlsFiles,
+    tickets: &Arc<Tickets>,
+) -> Result<(CertificatesNow, Arc<ByName>), TlsProblem> {
+    let provider = Arc::new(default_provider());
+    let found: Result<Vec<_>, _> = settings
+        .certifications
+        .iter()
+        .map(|certification| SiteCertificate::read(certification, files, &provider))
+        .collect();
+    let by_name = Arc::new(ByName(found?));
+    let shown = by_name.0.iter().map(|one| (one.file.clone(), one.facts.clone())).collect();
+    let mut binding = Context::new(&SHA256);
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .expect("ring has cipher suites for both");
+    let builder = match &settings.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let bad = |why: String| at(path, TlsFault::BadAuthority(why));
+            let mut roots = RootCertStore::empty();
+            let is_required = settings.client_certificates == ClientCertificates::Required;
+            binding.update(if is_required { b"required" } else { b"optional" });
+            let mut authorities = certificates(path, files)?;
+            authorities.sort_by(|(one, _), (other, _)| one.cmp(other));
+            for (der, _) in authorities {
+                binding.update(&(der.len() as u64).to_be_bytes());
+                binding.update(&der);
+                roots.add(der).map_err(|error| bad(error.to_string()))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = if is_required { verifier } else { verifier.allow_unauthenticated() };
+            builder.with_client_cert_verifier(verifier.build().map_err(|error| bad(error.to_string()))?)
+        }
+    };
+    let mut config = builder.with_cert_resolver(by_name.clone());
+    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+    // Sessions are in tickets, which clients keep: nothing here that fills, and nothing that one process alone has.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    let mut digest = [0; 32];
+    digest.copy_from_slice(binding.finish().as_ref());
+    config.ticketer = tickets.bound(digest);
+    Ok((CertificatesNow { config: Arc::new(config), shown }, by_name))
+}

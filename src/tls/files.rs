@@ -1,0 +1,95 @@
+//! The files of a site's certificates. They may be root's alone: then the supervisor opens them, and the processes read
+//! its descriptors.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::config::TlsSettings;
+
+/// The longest file: a chain has some kilobytes, a bundle of every authority of the web 250 KiB.
+const LONGEST: usize = 4 << 20;
+
+/// The files that these settings name, each once.
+pub(crate) fn paths(settings: &TlsSettings) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = settings.client_ca.iter().cloned().collect();
+    for certification in &settings.certifications {
+        paths.push(certification.certfile.clone());
+        paths.extend(certification.keyfile.iter().chain(&certification.cafile).cloned());
+    }
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// Files that were opened elsewhere.
+pub(crate) type OpenFiles = Vec<(PathBuf, OwnedFd)>;
+
+/// The contents of files as of one moment. There are keys among them, so they are not printed.
+pub(crate) struct TlsFiles {
+    contents: BTreeMap<PathBuf, io::Result<Vec<u8>>>,
+    /// Taken before they were read, so that a change since is noticed.
+    pub(super) stamp: TlsStamp,
+}
+
+impl std::fmt::Debug for TlsFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.contents.keys()).finish()
+    }
+}
+
+impl TlsFiles {
+    /// Reads the files of these settings: by these descriptors, and the others by their paths.
+    pub(crate) fn read(settings: &TlsSettings, opened: OpenFiles) -> TlsFiles {
+        let paths = paths(settings);
+        let stamp = TlsStamp::of(&paths);
+        let mut contents: BTreeMap<_, _> =
+            opened.into_iter().map(|(path, descriptor)| (path, read(&File::from(descriptor)))).collect();
+        for path in paths {
+            contents.entry(path).or_insert_with_key(|path| File::open(path).and_then(|file| read(&file)));
+        }
+        TlsFiles { contents, stamp }
+    }
+
+    pub(super) fn get(&self, path: &Path) -> Result<&[u8], String> {
+        match self.contents.get(path) {
+            Some(Ok(octets)) => Ok(octets),
+            Some(Err(error)) => Err(error.to_string()),
+            None => Err("it was not read".to_owned()),
+        }
+    }
+}
+
+/// Reads a file from its beginning, wherever the descriptor, which others may have, stands.
+fn read(file: &File) -> io::Result<Vec<u8>> {
+    let (mut octets, mut room) = (Vec::new(), vec![0; 16 << 10]);
+    loop {
+        match file.read_at(&mut room, octets.len() as u64)? {
+            0 => return Ok(octets),
+            count => octets.extend_from_slice(&room[..count]),
+        }
+        if octets.len() > LONGEST {
+            return Err(io::Error::other(format!("it has more than {} MiB", LONGEST >> 20)));
+        }
+    }
+}
+
+/// What files are behind paths: another value when one was written, or when a link in front of it leads elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TlsStamp(Vec<Option<FileVersion>>);
+
+/// Device, inode, time of the last change of its content, and length.
+type FileVersion = (u64, u64, i64, i64, u64);
+
+impl TlsStamp {
+    pub(crate) fn of(paths: &[PathBuf]) -> TlsStamp {
+        let one = |path: &PathBuf| {
+            let file = fs::metadata(path).ok()?;
+            Some((file.dev(), file.ino(), file.mtime(), file.mtime_nsec(), file.size()))
+        };
+        TlsStamp(paths.iter().map(one).collect())
+    }
+}

@@ -1,0 +1,60 @@
+//! The private key of a certificate: PKCS#8, PKCS#1 or SEC 1 in PEM, PKCS#8 also encrypted (PBES2, with PBKDF2 or
+//! scrypt, which openssl writes by default).
+
+use std::path::Path;
+
+use pkcs8::EncryptedPrivateKeyInfoRef;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use skitai_actors::spec::Secret;
+
+use super::problem::TlsFault;
+
+/// The first private key in a file.
+pub(super) fn read(
+    path: &Path,
+    octets: &[u8],
+    passphrase: Option<&Secret>,
+) -> Result<PrivateKeyDer<'static>, TlsFault> {
+    let shown = || path.display().to_string();
+    if super::chain::is_der(octets) {
+        return Err(TlsFault::DerKey(shown()));
+    }
+    let text = String::from_utf8_lossy(octets);
+    let Some((label, body)) = block(&text) else { return Err(TlsFault::NoKey) };
+    if body.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err(TlsFault::OldEncryption { how: format!("the traditional format, `{label}`"), path: shown() });
+    }
+    if label != "ENCRYPTED PRIVATE KEY" {
+        return PrivateKeyDer::from_pem_slice(octets).map_err(|error| TlsFault::Garbled(error.to_string()));
+    }
+    let (_, document) = pkcs8::Document::from_pem(body).map_err(|error| TlsFault::Garbled(error.to_string()))?;
+    let read = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes());
+    let unread = |error: &dyn std::fmt::Display| TlsFault::OldEncryption { how: error.to_string(), path: shown() };
+    let encrypted = read.map_err(|error| unread(&error))?;
+    let Some(Secret(passphrase)) = passphrase else { return Err(TlsFault::NoPassphrase) };
+    match encrypted.decrypt(passphrase) {
+        Ok(opened) => Ok(PrivatePkcs8KeyDer::from(opened.as_bytes().to_vec()).into()),
+        // What a wrong key decrypts to is rarely padded well, and never a key.
+        Err(pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_)) => {
+            Err(TlsFault::WrongPassphrase)
+        }
+        Err(error) => Err(unread(&error)),
+    }
+}
+
+/// The label and the whole text of the first block of a private key.
+fn block(text: &str) -> Option<(&str, &str)> {
+    let mut from = 0;
+    while let Some(at) = text[from..].find("-----BEGIN ").map(|at| from + at) {
+        let rest = &text[at + "-----BEGIN ".len()..];
+        let label = rest.split("-----").next()?;
+        let end = format!("-----END {label}-----");
+        let stop = text[at..].find(&end).map(|stop| at + stop + end.len());
+        if label.ends_with("PRIVATE KEY") {
+            return Some((label, &text[at..stop.unwrap_or(text.len())]));
+        }
+        from = stop?;
+    }
+    None
+}

@@ -1,0 +1,67 @@
+//! What is wrong with a file of a certificate, and what to do about it.
+
+use std::path::PathBuf;
+
+/// A file, and why TLS cannot be served with it.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {fault}", path.display())]
+pub(crate) struct TlsProblem {
+    pub(super) path: PathBuf,
+    pub(super) fault: TlsFault,
+}
+
+/// Why a file does not do. Each text says what to do.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum TlsFault {
+    #[error(
+        "it cannot be read: {0}; name the file in the configuration, and let the user that starts the site read it"
+    )]
+    Unread(String),
+    #[error("it is DER, and PEM is expected: openssl x509 -inform DER -in {0} -out {0}.pem")]
+    DerCertificate(String),
+    #[error("it is DER, and PEM is expected: openssl pkey -inform DER -in {0} -out {0}.pem")]
+    DerKey(String),
+    #[error("there is no certificate in it: expected PEM, `-----BEGIN CERTIFICATE-----`")]
+    NoCertificate,
+    #[error("its PEM cannot be read ({0}): write the file anew, from its first `-----BEGIN` to its last `-----END`")]
+    Garbled(String),
+    #[error("certificate {nth} cannot be read: {why}; ask its authority for it again")]
+    BadCertificate { nth: usize, why: String },
+    #[error(
+        "the chain is out of order: certificate {nth} is of `{subject}`, and the one before it was issued by \
+         `{issuer}`; the site's own certificate comes first, then the one that issued it, and so on, also through \
+         `cafile`"
+    )]
+    OutOfOrder { nth: usize, subject: String, issuer: String },
+    #[error(
+        "the first certificate is of an authority, `{0}`, and not of this site: the site's own comes first, then the \
+         one that issued it"
+    )]
+    AuthorityFirst(String),
+    #[error("there is no private key in it; name its file in `keyfile`")]
+    NoKey,
+    #[error("the private key is encrypted: write its `passphrase` beside `keyfile` (`env:NAME` or `file:PATH`)")]
+    NoPassphrase,
+    #[error("`passphrase` does not open the private key: it is another key's, or was mistyped")]
+    WrongPassphrase,
+    #[error("the private key is encrypted in a way that is not read ({how}); convert it: {}", convert(.path))]
+    OldEncryption { how: String, path: String },
+    #[error(
+        "the private key cannot be used: {0}; RSA of 2048 bits and more, ECDSA of P-256 and P-384, and Ed25519 can"
+    )]
+    BadKey(String),
+    #[error(
+        "the private key does not belong to the certificate in {}: both of these print the same for a pair: \
+         openssl x509 -noout -pubkey -in CERTFILE, openssl pkey -pubout -in KEYFILE",
+        .0.display()
+    )]
+    OtherKey(PathBuf),
+    #[error("its certificates vouch for nobody: {0}")]
+    BadAuthority(String),
+    #[error("the certificate of the site has expired, on {0}: renew it")]
+    Expired(String),
+}
+
+fn convert(path: &str) -> String {
+    format!("openssl pkcs8 -topk8 -v2 aes-256-cbc -in {path} -out {path}.new")
+}

@@ -1,0 +1,149 @@
+//! What is refused, and in which words: the file, and what to do.
+
+use std::process::Command;
+
+use super::made::{Pki, curl};
+use crate::harness::{Scenario, TestServer};
+
+/// Neither `check` nor a start takes it; both say this.
+#[track_caller]
+fn refused(scenario: Scenario, told: &[&str]) {
+    let output = scenario.check();
+    let report = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (status, log) = scenario.start_refused();
+    assert_eq!((output.status.code(), status.code()), (Some(1), Some(78)), "{report}\n{log}");
+    for said in [&report, &log] {
+        for part in told {
+            assert!(said.contains(part), "{part:?} is not in {said}");
+        }
+        assert!(!said.contains("a-passphrase"), "{said}");
+    }
+}
+
+fn with(pki: &Pki, lines: &str) -> Scenario {
+    TestServer::site().server("ssl", "yes").section(&format!("[certification]\n{}", lines.replace('@', &pki.text(""))))
+}
+
+#[test]
+fn files_that_cannot_be_served_are_named_with_what_to_do() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", 90);
+    pki.issue("other", "DNS:b.example", 90);
+    pki.openssl("pkcs8 -topk8 -v2 aes-256-cbc -in live.key -out sealed.key -passout pass:a-passphrase");
+    pki.openssl("ec -aes256 -in live.key -out old.key -passout pass:a-passphrase");
+    pki.openssl("x509 -in live.pem -outform DER -out live.der");
+    pki.write("reversed.pem", &format!("{}{}", pki.read("between.pem"), pki.read("live.pem")));
+    pki.write("gap.pem", &format!("{}{}", pki.read("live.pem"), pki.read("root.pem")));
+    for (lines, told) in [
+        (
+            "certfile = @live.pem\nkeyfile = @sealed.key\npassphrase = not-the-a-pass",
+            &["sealed.key", "does not open"][..],
+        ),
+        ("certfile = @live.pem\nkeyfile = @sealed.key", &["sealed.key", "write its `passphrase`"]),
+        (
+            "certfile = @live.pem\nkeyfile = @old.key\npassphrase = x",
+            &["old.key", "openssl pkcs8 -topk8 -v2 aes-256-cbc"],
+        ),
+        (
+            "certfile = @live.pem\nkeyfile = @other.key",
+            &["other.key", "does not belong to the certificate in", "live.pem"],
+        ),
+        ("certfile = @live.pem", &["live.pem", "name its file in `keyfile`"]),
+        ("certfile = @none.pem", &["none.pem", "cannot be read", "name the file in the configuration"]),
+        ("certfile = @live.der\nkeyfile = @live.key", &["live.der", "openssl x509 -inform DER"]),
+        (
+            "certfile = @reversed.pem\nkeyfile = @live.key",
+            &["reversed.pem", "comes first, then the one that issued it"],
+        ),
+        ("certfile = @gap.pem\nkeyfile = @live.key", &["gap.pem", "out of order", "`CN=Root`", "`CN=Between`"]),
+        ("certfile = @live.pem\nkeyfile = @live.key\ncafile = @root.pem", &["root.pem", "out of order"]),
+    ] {
+        refused(with(&pki, lines), told);
+    }
+    let authority = pki.site().server("client_ca", &pki.text("live.key"));
+    refused(authority, &["live.key", "there is no certificate in it"]);
+}
+
+#[test]
+fn a_passphrase_from_the_environment_opens_the_key() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", 90);
+    pki.openssl("pkcs8 -topk8 -scrypt -in live.key -out sealed.key -passout pass:a-passphrase");
+    // Key and certificate in one file, the chain in it, too.
+    pki.write("all.pem", &format!("{}{}{}", pki.read("sealed.key"), pki.read("live.pem"), pki.read("between.pem")));
+    let site = with(&pki, "certfile = @all.pem\npassphrase = env:OF_KEY").env("OF_KEY", "a-passphrase").start();
+    assert!(curl(&pki, "a.example", site.port(), "/tls/seen", &[]).contains("\"is_secure\":true"));
+    assert!(!site.log().contains("a-passphrase"));
+}
+
+#[test]
+fn one_that_has_expired_is_told_and_served() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", -1);
+    let output = pki.site().check();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && told.contains("live.pem: the certificate has expired, on "), "{told}");
+    assert!(told.contains("clients refuse it; renew it"), "{told}");
+    let site = pki.site().start();
+    assert!(site.log().contains("has expired, on "), "{}", site.log());
+    assert!(curl(&pki, "a.example", site.port(), "/tls/seen", &["--insecure"]).contains("\"is_secure\":true"));
+}
+
+#[test]
+fn ports_that_do_not_go_with_tls_are_told() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", 90);
+    refused(pki.site().server("port", "80"), &["port 80 is that of clear text", "write `port = 443`"]);
+    // Port 443 by somebody who may not have it: the programs' own files are not for `nobody`, so root starts it without
+    // the capability.
+    let scenario = pki.site().server("port", "443");
+    let output = scenario.told_with("check", &[]);
+    assert!(output.status.success(), "the conf itself is fine: {output:?}");
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set", "-net_bind_service", "--inh-caps", "-net_bind_service"]);
+    if !std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
+        command = Command::new("env");
+    }
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_skitai-demo")).with_file_name("examples").join("testsite");
+    command.arg(program).args(["run", "-f", "test.conf"]).current_dir(scenario.dir());
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{told}");
+    assert!(told.contains("port 443 of 127.0.0.1 is for root") && told.contains("CAP_NET_BIND_SERVICE"), "{told}");
+}
+
+#[test]
+fn a_certificate_for_development_is_made_and_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_skitai-demo")).with_file_name("examples").join("testsite");
+    let run = |words: &[&str]| {
+        let output = Command::new(&program).args(words).current_dir(folder.path()).output().unwrap();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+        )
+    };
+    let (is_made, told) = run(&["cert", "localhost", "127.0.0.1"]);
+    assert!(is_made && told.contains("ssl = yes") && told.contains("curl --cacert cert/dev-ca.pem"), "{told}");
+    assert!(run(&["cert", "--client", "alice"]).0);
+    let file = |name: &str| folder.path().join("cert").join(name).display().to_string();
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(file("dev-key.pem")).unwrap());
+    assert_eq!(mode & 0o777, 0o600);
+    let site = TestServer::site()
+        .server("ssl", "yes")
+        .server("client_ca", &file("dev-ca.pem"))
+        .section(&format!("[certification]\ncertfile = {}\nkeyfile = {}", file("dev.pem"), file("dev-key.pem")))
+        .start();
+    let url = format!("https://127.0.0.1:{}/tls/seen", site.port());
+    let (ca, cert, key) = (file("dev-ca.pem"), file("client-alice.pem"), file("client-alice-key.pem"));
+    let words = ["--cacert", ca.as_str(), "--cert", &cert, "--key", &key, &url];
+    assert!(crate::harness::foreign::curl(&words).contains("\"subject\":\"CN=alice\""));
+    // A second one is of the same authority, which a browser trusts by now; a site that runs takes it up.
+    assert!(run(&["cert", "localhost", "127.0.0.1"]).0);
+    crate::harness::eventually("it is taken up", || {
+        site.log().contains("new connections get the certificate").then_some(())
+    });
+    assert!(crate::harness::foreign::curl(&words).contains("CN=alice"));
+    let (is_made, told) = run(&["cert", "no host name\u{e9}"]);
+    assert!(!is_made && told.contains("is no host and no address"), "{told}");
+}

@@ -1,0 +1,91 @@
+//! Those who come in clear text: they are sent to HTTPS, and challenges of ACME are answered.
+
+use super::made::{Pki, curl, shown};
+use crate::harness::{Conn, Reply, TestServer, eventually, ports};
+
+/// A site with a port of clear text.
+fn site(pki: &Pki, more: &[(&str, &str)]) -> (TestServer, u16) {
+    let clear = ports::free();
+    let mut scenario = pki.site().keeps_ports().server("redirect_http", &clear.to_string());
+    for (key, value) in more {
+        scenario = scenario.server(key, value);
+    }
+    (scenario.start(), clear)
+}
+
+fn ask(port: u16, method: &str, target: &str, host: &str) -> Reply {
+    let mut conn = Conn::to(port);
+    conn.send(format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"));
+    if method == "HEAD" { conn.read_head() } else { conn.read() }
+}
+
+#[test]
+fn clients_are_sent_to_https_and_to_no_host_but_the_sites_own() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example,DNS:*.b.example", 90);
+    let (site, clear) = site(&pki, &[]);
+    let port = site.port();
+    for (method, target, host, location) in [
+        ("GET", "/x/y?z=1", "a.example", "/x/y?z=1"),
+        ("HEAD", "/", "a.example:80", "/"),
+        ("POST", "//evil.example/", "A.EXAMPLE", "//evil.example/"),
+        ("GET", "/%0d%0aX:y", "www.b.example", "/%0d%0aX:y"),
+    ] {
+        let reply = ask(clear, method, target, host).expect_code(308);
+        let name = host.trim_end_matches(":80");
+        assert_eq!(reply.header("location"), format!("https://{name}:{port}{location}"), "{target}");
+        assert_eq!(reply.header("strict-transport-security"), "");
+    }
+    for (target, host) in
+        [("/", "evil.example"), ("/", "x.y.b.example"), ("/", "127.0.0.1"), ("http://evil.example/", "a.example")]
+    {
+        let reply = ask(clear, "GET", target, host).expect_code(421);
+        assert_eq!(reply.header("location"), "", "{host}");
+    }
+    // `server_names` decide where there are some.
+    let (_named, clear) = self::site(&pki, &[("server_names", "only.example")]);
+    ask(clear, "GET", "/", "only.example").expect_code(308);
+    ask(clear, "GET", "/", "a.example").expect_code(421);
+}
+
+#[test]
+fn browsers_are_told_to_stay_with_https_over_https_alone() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", 90);
+    let (site, clear) = site(&pki, &[("hsts", "1h; includeSubDomains")]);
+    let head = curl(&pki, "a.example", site.port(), "/tls/seen", &["--head", "-X", "GET"]);
+    assert!(head.contains("strict-transport-security: max-age=3600; includeSubDomains\r\n"), "{head}");
+    let missing = curl(&pki, "a.example", site.port(), "/nothing-here", &["-i"]);
+    assert!(missing.starts_with("HTTP/1.1 404") && missing.contains("strict-transport-security: "), "{missing}");
+    let redirected = ask(clear, "GET", "/", "a.example").expect_code(308);
+    assert_eq!(redirected.header("strict-transport-security"), "");
+    assert_eq!(site.get("/").expect_code(400).header("strict-transport-security"), "");
+}
+
+#[test]
+fn a_challenge_is_answered_and_its_certificate_is_taken_up() {
+    let pki = Pki::new();
+    let first = pki.issue("live", "DNS:a.example", 90);
+    let webroot = pki.path("webroot");
+    let (site, clear) = site(&pki, &[("acme_webroot", &webroot.display().to_string()), ("supervise", "yes")]);
+    eventually("it serves", || (shown(&pki, site.port()) == first).then_some(()));
+    let folder = webroot.join(".well-known/acme-challenge");
+    std::fs::create_dir_all(&folder).unwrap();
+    // The ACME client writes the answer, and its authority asks for it, whatever the host.
+    let (token, answer) =
+        ("LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0", "LoqXcYV8.9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI");
+    std::fs::write(folder.join(token), answer).unwrap();
+    let asked = |target: &str| ask(clear, "GET", target, "a.example");
+    let reply = asked(&format!("/.well-known/acme-challenge/{token}")).expect_code(200);
+    assert_eq!(reply.text(), answer);
+    std::fs::write(webroot.join("secret"), "not for clients").unwrap();
+    for target in ["none", "", "..%2f..%2fsecret", "../../secret", "%2e%2e/%2e%2e/secret", "a/b"] {
+        asked(&format!("/.well-known/acme-challenge/{target}")).expect_code(404);
+    }
+    // The authority has issued it; certbot's deploy hook is a reload.
+    let second = pki.issue("second", "DNS:a.example", 90);
+    pki.put("second");
+    let output = site.command("reload", &["--wait"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(shown(&pki, site.port()), second);
+}

@@ -5,6 +5,8 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use futures_util::future::Either;
+
 use super::slot::ThreadSlot;
 use crate::connection::{ConnectionBounds, ConnectionTimeouts, Incoming, Outgoing, Peer, Refused, Service, Transport};
 use crate::edge::redirect;
@@ -52,12 +54,20 @@ impl Service for Entrance {
         self.slot.bounds()
     }
 
-    async fn call(&self, request: Incoming, peer: Option<Peer>, tls: Option<&Arc<TlsClient>>) -> Outgoing {
-        if self.redirects {
-            let (thread, certificates) = self.slot.thread_and_certificates();
-            return Box::pin(redirect::reply(&thread, &request, peer, certificates.as_deref())).await.into();
+    fn call(
+        &self,
+        request: Incoming,
+        peer: Option<Peer>,
+        tls: Option<&Arc<TlsClient>>,
+    ) -> impl Future<Output = Outgoing> {
+        if !self.redirects {
+            return Either::Left(self.slot.call(request, peer, tls));
         }
-        self.slot.call(request, peer, tls).await
+        let (thread, certificates) = self.slot.thread_and_certificates();
+        // Boxed, so that it does not enlarge the future of every connection.
+        Either::Right(Box::pin(async move {
+            redirect::reply(&thread, &request, peer, certificates.as_deref()).await.into()
+        }))
     }
 
     fn refuse(&self, refused: &Refused<'_>) -> Outgoing {

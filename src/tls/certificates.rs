@@ -156,6 +156,8 @@ fn read(
     };
     let mut config = builder.with_cert_resolver(by_name.clone());
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+    // By our order, as judges of servers want it: each of the suites is a good one.
+    config.ignore_client_order = true;
     // Sessions are in tickets, which clients keep: nothing here that fills, and nothing that one process alone has.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     let mut digest = [0; 32];

@@ -1,14 +1,15 @@
 //! Which certificate a client gets, what handlers learn of TLS, and what is not spoken.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::made::{Pki, curl, python, s_client};
-use crate::harness::eventually;
 use crate::harness::foreign::node;
+use crate::harness::{TestServer, eventually, foreign};
 
 const REQUEST: &str = "GET /tls/seen HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n";
 
@@ -129,7 +130,7 @@ fn what_is_not_spoken_gets_an_answer_that_says_so() {
         let told = s_client(site.port(), &pki, &[old, "-cipher", "ALL:@SECLEVEL=0"], REQUEST);
         assert!(!told.contains("HTTP/1.1 200"), "{told}");
     }
-    let clear = crate::harness::TestServer::site().start();
+    let clear = TestServer::site().start();
     let mut conn = clear.conn();
     conn.send(PREFACE);
     let reply = conn.read().expect_code(400);
@@ -140,6 +141,37 @@ fn what_is_not_spoken_gets_an_answer_that_says_so() {
         !refused.status.success() && told.contains("HTTP/1.1 alone") && told.contains("RUSTSEC-2026-0258"),
         "{told}"
     );
+}
+
+#[test]
+fn a_socket_and_a_stream_go_over_tls() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:localhost,DNS:a.example", 90);
+    let demo = TestServer::demo().server("ssl", "yes").section(&pki.section("", "live")).start();
+    let told = foreign::python("websocket.py", &[&demo.port().to_string(), &pki.text("root.pem")]);
+    assert_eq!(told.split_whitespace().collect::<Vec<_>>(), ["1000", "404"]);
+    // An event comes when it is made, and a client that leaves is noticed while there is nothing to send.
+    let site = pki.site().start();
+    let mut client = piped_client(site.port());
+    client
+        .stdin
+        .as_mut()
+        .expect("piped")
+        .write_all(b"GET /draining/events HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        .unwrap();
+    let lines = BufReader::new(client.stdout.take().expect("piped")).lines();
+    let second = lines.map(Result::unwrap).find(|line| line == "data: 2");
+    assert!(second.is_some(), "{}", site.log());
+    client.kill().unwrap();
+    client.wait().unwrap();
+    eventually("it is let go", || site.log().contains("the events were let go").then_some(()));
+}
+
+/// `openssl s_client` with nothing of its own in what it prints.
+fn piped_client(port: u16) -> Child {
+    let mut command = Command::new("openssl");
+    command.args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{port}"), "-servername", "a.example"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 #[test]
@@ -181,14 +213,7 @@ fn a_reply_that_is_not_read_is_cut_in_time_over_tls_too() {
     let pki = Pki::new();
     pki.issue("live", "DNS:a.example", 90);
     let site = pki.site().server("send_timeout", "1s").server("drain_timeout", "60").start();
-    let mut command = std::process::Command::new("openssl");
-    command.args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{}", site.port())]);
-    let mut child = command
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = piped_client(site.port());
     // Its output is not read, so it stops reading.
     child.stdin.as_mut().expect("piped").write_all(b"GET /tls/big HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
     std::thread::scope(|scope| {

@@ -126,6 +126,11 @@ fn the_first_piece_may_end_in_the_version() {
             assert_eq!(quick(octets.as_bytes(), &[end]), (Vec::new(), Some(status)), "{version} up to {end}");
         }
     }
+    // HTTP/2 by prior knowledge: its client looks for no 505.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for end in 0..preface.len() {
+        assert_eq!(quick(preface, &[end]), (Vec::new(), Some(400)), "up to {end}");
+    }
     // What can be no request is refused before a line of it has ended.
     for early in ["\x16\x03\x01", "hello\0", "GET\t", "GET /\0"] {
         assert_eq!(

@@ -243,7 +243,11 @@ fn serve(
         }
         if let Some(certificates) = &site.process.certificates {
             let hello = inheritance.as_ref().map(|inheritance| &inheritance.hello);
-            let duties = Duties { files: hello.is_none_or(|hello| !hello.hands_tls_files), tickets: hello.is_none() };
+            let duties = Duties {
+                files: hello.is_none_or(|hello| !hello.hands_tls_files),
+                tickets: hello.is_none(),
+                reminders: hello.is_none_or(|hello| hello.slot == 0),
+            };
             renewal::watch(certificates.clone(), duties);
         }
         let not_started = |error| NoSite::Start(format!("the server did not start: {error}"));

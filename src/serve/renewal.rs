@@ -28,11 +28,15 @@ pub(crate) struct Duties {
     pub(crate) files: bool,
     /// The keys of tickets.
     pub(crate) tickets: bool,
+    /// The log's line of a certificate that is to be renewed: one process says it for all.
+    pub(crate) reminders: bool,
 }
 
 /// Looks after certificates for as long as the process lives. Must be called inside the actor system.
 pub(crate) fn watch(certificates: Arc<Certificates>, duties: Duties) {
-    remind(&certificates);
+    if duties.reminders {
+        remind(&certificates);
+    }
     tasks::spawn("files of certificates", async move {
         let paths: Arc<[PathBuf]> = paths(certificates.settings()).into();
         let mut seen = certificates.began().clone();
@@ -45,7 +49,7 @@ pub(crate) fn watch(certificates: Arc<Certificates>, duties: Duties) {
                 certificates.rotate_tickets();
                 rotated = Instant::now();
             }
-            if reminded.elapsed() >= REMIND {
+            if duties.reminders && reminded.elapsed() >= REMIND {
                 remind(&certificates);
                 reminded = Instant::now();
             }
@@ -79,7 +83,10 @@ pub(crate) fn handed(certificates: Arc<Certificates>, files: OpenFiles) {
 async fn take_up(certificates: &Arc<Certificates>, files: OpenFiles) -> Result<(), String> {
     let taken = certificates.clone();
     let work = move || taken.take_up(&TlsFiles::read(taken.settings(), files)).map_err(|problem| problem.to_string());
-    tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())??;
+    if !tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?? {
+        tracing::debug!("the files of certificates are those that are served");
+        return Ok(());
+    }
     for line in certificates.lines() {
         tracing::info!("new connections get the certificate {line}");
     }

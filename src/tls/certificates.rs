@@ -35,6 +35,8 @@ pub(crate) struct Certificates {
 
 #[derive(Debug)]
 struct CertificatesNow {
+    /// Of the files that they were read from.
+    digest: [u8; 32],
     config: Arc<ServerConfig>,
     shown: Vec<(PathBuf, CertificateFacts)>,
 }
@@ -51,16 +53,19 @@ impl Certificates {
         Ok(Arc::new(Certificates { settings, tickets, began, now: RwLock::new(now) }))
     }
 
-    /// Takes up what the files have now. If anything in them is wrong, or has expired where what is served has not,
-    /// everything stays as it was.
-    pub(crate) fn take_up(&self, files: &TlsFiles) -> Result<(), TlsProblem> {
+    /// Takes up what the files have now, and says whether that is anything new. If anything in them is wrong, or has
+    /// expired where what is served has not, everything stays as it was.
+    pub(crate) fn take_up(&self, files: &TlsFiles) -> Result<bool, TlsProblem> {
+        if files.digest() == self.now.read().unwrap_or_else(PoisonError::into_inner).digest {
+            return Ok(false);
+        }
         let (next, certificates) = read(&self.settings, files, &self.tickets)?;
         let now = SystemTime::now();
         for certificate in certificates.0.iter().filter(|certificate| !self.has(&certificate.facts)) {
             certificate.refuse_expired(now)?;
         }
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = next;
-        Ok(())
+        Ok(true)
     }
 
     fn has(&self, facts: &CertificateFacts) -> bool {
@@ -163,5 +168,5 @@ fn read(
     let mut digest = [0; 32];
     digest.copy_from_slice(binding.finish().as_ref());
     config.ticketer = tickets.bound(digest);
-    Ok((CertificatesNow { config: Arc::new(config), shown }, by_name))
+    Ok((CertificatesNow { digest: files.digest(), config: Arc::new(config), shown }, by_name))
 }

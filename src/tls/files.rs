@@ -8,6 +8,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use ring::digest::{Context, SHA256};
+
 use crate::config::TlsSettings;
 
 /// The longest file: a chain has some kilobytes, a bundle of every authority of the web 250 KiB.
@@ -52,6 +54,21 @@ impl TlsFiles {
             contents.entry(path).or_insert_with_key(|path| File::open(path).and_then(|file| read(&file)));
         }
         TlsFiles { contents, stamp }
+    }
+
+    /// Of everything that was read. The same digest is the same certificates and keys.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        let mut context = Context::new(&SHA256);
+        for (path, content) in &self.contents {
+            let content = content.as_deref().unwrap_or_default();
+            for part in [path.as_os_str().as_encoded_bytes(), content] {
+                context.update(&(part.len() as u64).to_be_bytes());
+                context.update(part);
+            }
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        digest
     }
 
     pub(super) fn get(&self, path: &Path) -> Result<&[u8], String> {

@@ -230,7 +230,8 @@ fn files_that_are_broken_or_expired_change_nothing() {
     assert!(stamp() != before && certificates.take_up(&read()).is_err(), "its key is another one's");
     assert!(certificates.cover("a") && std::sync::Arc::ptr_eq(&config, &certificates.config()));
     copy("next.key", "site.key");
-    certificates.take_up(&read()).unwrap_or_else(|problem| panic!("{problem}"));
+    assert!(certificates.take_up(&read()).unwrap_or_else(|problem| panic!("{problem}")), "it is new");
+    assert!(!certificates.take_up(&read()).unwrap_or_else(|problem| panic!("{problem}")), "it is that one still");
     assert!(certificates.cover("b") && !certificates.cover("a"));
     made.openssl("req -new -key site.key -subj /CN=old -out old.csr");
     made.openssl("x509 -req -in old.csr -signkey site.key -days -1 -out site.pem");

@@ -1,6 +1,9 @@
 //! Sessions are resumed: on new connections, after an upgrade, and never past what a certificate was judged by.
 
+use std::collections::HashSet;
+
 use super::made::{Pki, s_client};
+use crate::harness::managed::signal;
 use crate::harness::{TestServer, eventually};
 
 const REQUEST: &str = "GET /tls/seen HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n";
@@ -34,7 +37,7 @@ fn supervised(pki: &Pki) -> TestServer {
 }
 
 #[test]
-fn a_session_is_resumed_after_an_upgrade_a_reload_and_a_crash() {
+fn a_session_is_resumed_after_an_upgrade_and_a_reload() {
     let pki = Pki::new();
     pki.issue("live", "DNS:a.example", 90);
     let site = supervised(&pki);
@@ -60,6 +63,62 @@ fn a_session_is_resumed_after_an_upgrade_a_reload_and_a_crash() {
     assert!(output.status.success(), "{output:?}");
     resume(6..7);
     assert_eq!(reused, 14);
+}
+
+/// A site of four processes of one thread, all of which serve.
+fn of_four(pki: &Pki) -> TestServer {
+    let site = pki.site().route("/process = supervised").server("supervise", "yes").server("processes", "4");
+    let site = site.server("threads", "1").server("drain_idle", "100ms").start();
+    four_serve(&site);
+    site
+}
+
+fn four_serve(site: &TestServer) {
+    eventually("all of them serve", || {
+        let told = site.command("status", &["--json"]);
+        let told: serde_json::Value = serde_json::from_slice(&told.stdout).ok()?;
+        let processes = told["processes"].as_array()?;
+        let serving = processes.iter().filter(|process| process["state"] == "serving").count();
+        (serving == 4 && processes.len() == 4).then_some(())
+    });
+}
+
+/// The process that served a session from this file, if the session was resumed.
+fn resumed_by(pki: &Pki, site: &TestServer, file: &str) -> Option<String> {
+    let words = ["-tls1_3", "-servername", "a.example", "-sess_in", file];
+    let told = s_client(site.port(), pki, &words, &REQUEST.replace("/tls/seen", "/process/pid"));
+    let body = told.split("\r\n\r\n").nth(1).unwrap_or_else(|| panic!("{told}"));
+    told.contains("\nReused, TLSv1.3").then(|| body.chars().take_while(char::is_ascii_digit).collect())
+}
+
+#[test]
+fn a_session_is_resumed_at_every_process_at_new_ones_too() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", 90);
+    let site = of_four(&pki);
+    let session = pki.text("session");
+    begin(&pki, site.port(), "-tls1_3", &session, &[]);
+    let resume = |times: usize| (0..times).filter_map(|_| resumed_by(&pki, &site, &session)).collect::<Vec<_>>();
+    let by = resume(40);
+    let first: HashSet<_> = by.iter().cloned().collect();
+    assert!(by.len() == 40 && first.len() > 1, "40 of 40, at several processes: {by:?}");
+    // All four crash: those in their places have the keys from their first handshake on.
+    let told = site.command("status", &["--json"]);
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    for process in told["processes"].as_array().unwrap() {
+        signal("KILL", process["pid"].as_u64().unwrap());
+    }
+    eventually("others serve in their places", || {
+        let by = resumed_by(&pki, &site, &session);
+        by.is_some_and(|by| !first.contains(&by)).then_some(())
+    });
+    four_serve(&site);
+    let by = resume(10);
+    assert!(by.len() == 10 && by.iter().all(|by| !first.contains(by)), "10 of 10 after a crash: {by:?}");
+    let output = site.command("upgrade", &["--wait"]);
+    assert!(output.status.success(), "{output:?}");
+    let by = resume(10);
+    assert_eq!(by.len(), 10, "10 of 10 after an upgrade");
 }
 
 #[test]

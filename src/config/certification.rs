@@ -92,6 +92,7 @@ pub(super) fn into_server(reading: &mut Reading<'_>, sections: &[&Section], serv
             server.tls = Some(TlsSettings { certifications, client_ca, client_certificates });
         }
         None => {
+            warn_of_unused(reading, sections);
             if let Some((_, span)) = client_ca {
                 reading.push(
                     Problem::error(span, "`client_ca` without `ssl = yes`: no client would be asked for a certificate")
@@ -169,6 +170,21 @@ fn certification(
     let path = |file: Option<(PathBuf, Range<usize>)>| file.map(|(path, _)| path);
     let passphrase = passphrase.map(|(secret, _)| secret);
     Some(Certification { name, certfile, keyfile: path(keyfile), cafile: path(cafile), passphrase })
+}
+
+/// Certificates say what was meant: a site in clear text that was to be one of HTTPS must not be one in silence.
+fn warn_of_unused(reading: &mut Reading<'_>, sections: &[&Section]) {
+    for section in sections {
+        let has_certificates = matches!(section.name.as_str(), "server" | SECTION) || is_named(&section.name);
+        let value = find(Some(section), &keys::CERTFILE).filter(|value| has_certificates && !value.text.is_empty());
+        if let Some(value) = value {
+            reading.push(
+                Problem::warning(value.span(), "`certfile` without `ssl = yes`: the site speaks clear text")
+                    .label("is shown to nobody")
+                    .help("write `ssl = yes` in [server], or remove the certificate"),
+            );
+        }
+    }
 }
 
 fn client_certificates(

@@ -113,6 +113,21 @@ fn ports_that_do_not_go_with_tls_are_told() {
 }
 
 #[test]
+fn certificates_that_nobody_is_shown_are_told() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", 90);
+    for scenario in [TestServer::site(), TestServer::site().server("ssl", "no")] {
+        let scenario = scenario.section(&pki.section("", "live"));
+        let output = scenario.check();
+        let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let warning = "`certfile` without `ssl = yes`: the site speaks clear text";
+        assert!(output.status.success() && told.contains(warning), "{told}");
+        let site = scenario.start();
+        assert!(site.log().contains(warning), "{}", site.log());
+    }
+}
+
+#[test]
 fn a_certificate_for_development_is_made_and_trusted() {
     let folder = tempfile::tempdir().unwrap();
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_skitai-demo")).with_file_name("examples").join("testsite");

@@ -303,6 +303,10 @@ fn lone_feed(head: &[u8], at: usize) -> Denied {
 
 #[cold]
 fn denied(head: &[u8], bounds: HeadBounds, error: httparse::Error) -> Denied {
+    // A record of a handshake (RFC 8446, 5.1). Its client reads no answer, but whoever reads the log does.
+    if head.starts_with(b"\x16\x03") {
+        return Denied { status: 400, why: "this is TLS, and the port speaks clear text: ask with http://".to_owned() };
+    }
     let first = head.split(|&octet| octet == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     let mut words = first.trim_ascii().splitn(3, |&octet| octet == b' ').skip(2);
     if let Some(version) = words.next().filter(|word| error == httparse::Error::Version && is_version(word)) {

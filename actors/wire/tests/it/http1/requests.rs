@@ -139,6 +139,9 @@ fn the_first_piece_may_end_in_the_version() {
             "{early:?}"
         );
     }
+    let told =
+        RequestReader::default().end(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").map_err(|denied| denied.why);
+    assert!(told.is_err_and(|why| why.starts_with("this is TLS")), "a hello of TLS is named");
 }
 
 /// Behind a carriage return stands a line feed and nothing else, and in no line of chunks a control character but a

@@ -363,3 +363,26 @@ impl Relay {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::tls::tickets::TicketSecrets;
+
+    #[test]
+    fn a_new_key_of_tickets_is_taken_up_whatever_the_event_loops_do() {
+        let (here, there) = UnixStream::pair().expect("a pair");
+        let (mut here, mut supervisor) = (Line::from(here), Line::from(there));
+        let (old, new) = (TicketSecrets::made(), TicketSecrets::made());
+        let at_once = AtOnce { budgets: None, tickets: Tickets::of(old), open: Arc::default(), recorder: None };
+        supervisor.queue(&ToProcess::TicketSecrets { secrets: new.clone() }).expect("it is short");
+        supervisor.flush().expect("there is room");
+        drop(supervisor);
+        // Nobody reads this: no event loop is asked.
+        let (sender, _receiver) = unbounded_channel();
+        assert!(matches!(hear(&mut here, &sender, &at_once), Err(LineError::Ended)));
+        assert!(at_once.tickets.are(&new));
+    }
+}

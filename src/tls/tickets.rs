@@ -77,6 +77,11 @@ impl Tickets {
         self.0.write().unwrap_or_else(PoisonError::into_inner).rotate();
     }
 
+    #[cfg(test)]
+    pub(crate) fn are(&self, secrets: &TicketSecrets) -> bool {
+        *self.0.read().unwrap_or_else(PoisonError::into_inner) == *secrets
+    }
+
     /// Seals and opens the tickets of a configuration.
     pub(super) fn bound(self: &Arc<Tickets>, binding: [u8; 32]) -> Arc<BoundTickets> {
         Arc::new(BoundTickets { tickets: self.clone(), binding })

@@ -2,10 +2,19 @@
 //!
 //! Beside it two routes that read the body of a call and answer what `add(1200, 34)` is answered, without looking at
 //! it: what a call by RPC costs before anybody understands it.
+//!
+//! With `BARE_TLS=FOLDER` it speaks TLS by actix-web's own acceptor, with `site.pem` and `site.key` in there.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::web::Bytes;
 use actix_web::{App, HttpResponse, HttpServer, web};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -26,8 +35,22 @@ fn main() -> std::io::Result<()> {
                 .route("/RPC2", web::post().to(xml))
                 .route("/rpc", web::post().to(json))
         };
-        HttpServer::new(app).workers(threads).bind(("127.0.0.1", port))?.run().await
+        let server = HttpServer::new(app).workers(threads);
+        let address = ("127.0.0.1", port);
+        let server = match std::env::var_os("BARE_TLS") {
+            Some(folder) => server.bind_rustls_0_23(address, over_tls(Path::new(&folder))?)?,
+            None => server.bind(address)?,
+        };
+        server.run().await
     })
+}
+
+fn over_tls(folder: &Path) -> io::Result<ServerConfig> {
+    let certificate = CertificateDer::from_pem_file(folder.join("site.pem")).map_err(io::Error::other)?;
+    let key = PrivateKeyDer::from_pem_file(folder.join("site.key")).map_err(io::Error::other)?;
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().map_err(io::Error::other)?;
+    config.with_no_client_auth().with_single_cert(vec![certificate], key).map_err(io::Error::other)
 }
 
 async fn hello() -> HttpResponse {

@@ -1,7 +1,7 @@
 // Posts of Java's own client as it comes: it offers to go on in HTTP/2 (h2c) with each connection it opens.
 //
-// `java Posts.java PORT COUNT` posts that many sums, from four threads, and prints how many answers were right, how many
-// wrong and how many calls failed, then what the failures said.
+// `java Posts.java PORT COUNT`, or `URL COUNT`, posts that many sums, from four threads, and prints how many answers were
+// right, how many wrong and how many calls failed, then what the failures said.
 
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -16,7 +16,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 public class Posts {
     public static void main(String[] words) throws Exception {
-        URI add = URI.create("http://127.0.0.1:" + words[0] + "/add");
+        URI add = URI.create((words[0].contains(":") ? words[0] : "http://127.0.0.1:" + words[0]) + "/add");
         int count = Integer.parseInt(words[1]);
         HttpClient client = HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(5)).build();
         AtomicInteger next = new AtomicInteger(), right = new AtomicInteger(), wrong = new AtomicInteger();

@@ -64,20 +64,22 @@ fn made(asked: &Cert) -> Result<String, NotMade> {
     let (authority_file, authority_key_file) = (file("dev-ca.pem"), file("dev-ca-key.pem"));
     fs::create_dir_all(&asked.out).map_err(|error| NotMade::File { path: asked.out.clone(), error })?;
     let authority = authority()?;
-    let key = match fs::read_to_string(&authority_key_file) {
-        Ok(text) => KeyPair::from_pem(&text).map_err(|error| NotMade::Key {
-            path: authority_key_file.clone(),
-            beside: authority_file.clone(),
-            error,
-        })?,
+    let (key, is_new) = match fs::read_to_string(&authority_key_file) {
+        Ok(text) => {
+            let beside = authority_file.clone();
+            let no_key = |error| NotMade::Key { path: authority_key_file.clone(), beside, error };
+            (KeyPair::from_pem(&text).map_err(no_key)?, false)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = KeyPair::generate()?;
-            write(&authority_file, &authority.self_signed(&key)?.pem(), 0o644)?;
             write(&authority_key_file, &key.serialize_pem(), 0o600)?;
-            key
+            (key, true)
         }
         Err(error) => return Err(NotMade::File { path: authority_key_file, error }),
     };
+    if is_new || !authority_file.exists() {
+        write(&authority_file, &authority.self_signed(&key)?.pem(), 0o644)?;
+    }
     let (mut params, stem) = match &asked.client {
         Some(name) => (client(name), format!("client-{name}")),
         None => (server(&asked.names)?, "dev".to_owned()),

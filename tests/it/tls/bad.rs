@@ -159,6 +159,10 @@ fn a_certificate_for_development_is_made_and_trusted() {
         site.log().contains("new connections get the certificate").then_some(())
     });
     assert!(crate::harness::foreign::curl(&words).contains("CN=alice"));
+    // Where only its key is left, the authority is the same one.
+    std::fs::remove_file(&ca).unwrap();
+    assert!(run(&["cert", "localhost", "127.0.0.1"]).0);
+    assert!(crate::harness::foreign::curl(&words).contains("CN=alice"));
     let (is_made, told) = run(&["cert", "no host name\u{e9}"]);
     assert!(!is_made && told.contains("is no host and no address"), "{told}");
 }

@@ -3,7 +3,8 @@
 //! Beside it two routes that read the body of a call and answer what `add(1200, 34)` is answered, without looking at
 //! it: what a call by RPC costs before anybody understands it.
 //!
-//! With `BARE_TLS=FOLDER` it speaks TLS by actix-web's own acceptor, with `site.pem` and `site.key` in there.
+//! With `BARE_TLS=FOLDER` it speaks TLS by actix-web's own acceptor, with `site.pem` and `site.key` in there. With
+//! `BARE_KEEP_ALIVE=SECONDS` a connection may rest for so long.
 
 use std::io;
 use std::path::Path;
@@ -35,7 +36,8 @@ fn main() -> std::io::Result<()> {
                 .route("/RPC2", web::post().to(xml))
                 .route("/rpc", web::post().to(json))
         };
-        let server = HttpServer::new(app).workers(threads);
+        let rest = std::time::Duration::from_secs(benches::setting("BARE_KEEP_ALIVE", 5) as u64);
+        let server = HttpServer::new(app).workers(threads).keep_alive(rest);
         let address = ("127.0.0.1", port);
         let server = match std::env::var_os("BARE_TLS") {
             Some(folder) => server.bind_rustls_0_23(address, over_tls(Path::new(&folder))?)?,

@@ -309,6 +309,8 @@ fn denied(head: &[u8], bounds: HeadBounds, error: httparse::Error) -> Denied {
     }
     let first = head.split(|&octet| octet == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     let mut words = first.trim_ascii().splitn(3, |&octet| octet == b' ').skip(2);
+    // `HTTP/` and two digits, with a dot between them.
+    let is_version = |word: &[u8]| matches!(word, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']);
     if let Some(version) = words.next().filter(|word| error == httparse::Error::Version && is_version(word)) {
         // The preface of HTTP/2 by prior knowledge (RFC 9113, 3.4): its client looks for no 505.
         if first.starts_with(b"PRI * ") {
@@ -319,11 +321,6 @@ fn denied(head: &[u8], bounds: HeadBounds, error: httparse::Error) -> Denied {
     }
     let begin = head.iter().take_while(|octet| matches!(octet, b'\r' | b'\n')).count();
     named(&head[begin..], error, &Kind { fields: bounds.fields, ..REQUEST }).into()
-}
-
-/// `HTTP/` and two digits, with a dot between them.
-fn is_version(word: &[u8]) -> bool {
-    matches!(word, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
 }
 
 /// The head of a request, for locating what httparse refuses.

@@ -55,8 +55,8 @@ pub use listening::{LONGEST_SOCKET_PATH, ListenAddress, ListenSettings, SocketOw
 pub use mounts::{MountSettings, NetworkList};
 pub use names::ServerNames;
 pub use network::{Network, NetworkError};
-pub(crate) use outside::FileTexts;
 pub use origins::{BrowserRules, Cors, Origins};
+pub(crate) use outside::FileTexts;
 pub use password_hash::PasswordHash;
 pub use rates::{Rate, RateKey};
 pub use report::{Problem, Report, Severity};

@@ -13,6 +13,7 @@ use super::child::ChildState;
 use super::instance::Instance;
 use super::plan::Plan;
 use crate::ipc::messages::{Descriptor, ToProcess};
+use crate::observe::plain_file;
 use crate::tls::files::TlsStamp;
 use crate::tls::tickets::{ROTATION, TicketSecrets};
 
@@ -119,8 +120,8 @@ impl Plan {
     pub(super) fn open_tls_files(&self) -> (Vec<Descriptor>, Vec<File>) {
         let open = |path: &PathBuf| {
             let opened = match &self.identity {
-                Some(identity) => identity.open_safely(path, || File::open(path)),
-                None => File::open(path),
+                Some(identity) => identity.open_safely(path, || plain_file::read(path, true)),
+                None => plain_file::read(path, true),
             };
             match opened {
                 Ok(file) => Some((Descriptor::TlsFile(path.clone()), file)),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use ring::digest::{Context, SHA256};
 
 use crate::config::TlsSettings;
+use crate::observe::plain_file;
 
 /// The longest file: a chain has some kilobytes, a bundle of every authority of the web 250 KiB.
 const LONGEST: usize = 4 << 20;
@@ -51,7 +52,7 @@ impl TlsFiles {
         let mut contents: BTreeMap<_, _> =
             opened.into_iter().map(|(path, descriptor)| (path, read(&File::from(descriptor)))).collect();
         for path in paths {
-            contents.entry(path).or_insert_with_key(|path| File::open(path).and_then(|file| read(&file)));
+            contents.entry(path).or_insert_with_key(|path| plain_file::read(path, true).and_then(|file| read(&file)));
         }
         TlsFiles { contents, stamp }
     }

@@ -31,8 +31,8 @@ HELD = 0.9
 LIMIT = 256
 WITHIN = 2.0
 LARGE = 64_000_000
-# Connections of a client that keeps them, and those that are turned away at a time, by two threads.
-KEPT, LINGERING = 8, 64
+# Connections of a client that keeps them.
+KEPT = 8
 
 
 class Mode(NamedTuple):
@@ -151,13 +151,13 @@ def slow(report, options, mode):
 
 def exhausted(report, options, keys=()):
     """So many connections that the server can have no more descriptors, beside a client that has its own."""
-    held = {"keys": ["head_timeout = 60s", *keys], "files": 0 if keys else LIMIT}
-    with Pair(options, connects_anew=False, **held) as pair:
+    limits = {"keys": ["head_timeout = 60s", *keys], "files": 0 if keys else LIMIT}
+    with Pair(options, connects_anew=False, **limits) as pair:
         with Attackers(pair.site.port, 2 * LIMIT, {}) as attackers:
             attackers.in_place()
             time.sleep(options.lasts / 2)
             pair.attacked()
-            most = pair.watch.most
+            most, held = pair.watch.most, pair.watch.held
             attackers.end()
         left = time.monotonic()
         with Healthy(pair.site.port, PAGE, BODY, rate=50, connects_anew=True) as anew:
@@ -167,8 +167,7 @@ def exhausted(report, options, keys=()):
         if not keys:
             report.bound("descriptors in use meanwhile", most, LIMIT - 4, at_least=True)
         else:
-            report.bound("connections at the peak, with those that linger to be told", most - pair.descriptors + KEPT,
-                         LIMIT + LINGERING)
+            report.bound("connections once the others were told", held - pair.descriptors + KEPT, LIMIT)
         first = min((began + took / 1000 - left for began, took, right in anew.asked if right), default=float("inf"))
         report.bound("they leave: a new client is served after", first, WITHIN, "s")
         report.bound("its answers of these three seconds that are right", sum(right for *_, right in anew.asked), 100,

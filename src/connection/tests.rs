@@ -28,7 +28,8 @@ const READ: [(&str, &str); 4] = [
 ];
 
 /// Input that we refuse and actix-http accepts.
-const REFUSED: [(&str, &str); 5] = [
+const REFUSED: [(&str, &str); 6] = [
+    ("feed", "a line of a head ends with CR LF, because others see no end in LF alone"),
     ("host", "a host is a name or an address, with a port or without"),
     ("target", "a target is a path, a URL, * for OPTIONS, host:port for CONNECT"),
     ("chunks", "lines of a chunked body end with CR LF and hold no control characters"),
@@ -117,6 +118,9 @@ fn differences(octets: &[u8], ours: &All, theirs: &[Heard], is_refused: bool) ->
             Err(format!("refused by us alone: {why}"))
         }
         (None, _) => Ok(names),
+        (Some(_), Some((400, why))) if why.contains("ends with a line feed alone") => {
+            Ok([names, vec!["feed"]].concat())
+        }
         (Some(_), Some((400, why))) if why.contains("is no host") => Ok([names, vec!["host"]].concat()),
         (Some(_), Some((400, why))) if why.contains("is neither a path") => Ok([names, vec!["target"]].concat()),
         (Some(their), Some((400, why))) if why.contains("a POST in HTTP/1.0") && their.is_offered => {

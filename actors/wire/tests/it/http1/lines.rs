@@ -5,11 +5,11 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 /// First lines, right and wrong.
-pub(crate) const FIRST: [&str; 36] = [
+pub(crate) const FIRST: [&str; 37] = [
     "GET / HTTP/1.1\r\n",
     "POST /a?b=c HTTP/1.1\r\n",
-    "GET / HTTP/1.1\n",
-    "\r\n\nPUT /a HTTP/1.1\r\n",
+    "DELETE / HTTP/1.1\r\n",
+    "\r\n\r\nPUT /a HTTP/1.1\r\n",
     "GET /ol\u{e9}<\"`> HTTP/1.1\r\n",
     "GET http://h/a?b HTTP/1.1\r\n",
     "POST HTTPS://[::1]:80?b HTTP/1.1\r\n",
@@ -42,12 +42,13 @@ pub(crate) const FIRST: [&str; 36] = [
     "PRI * HTTP/2.0\r\n\r\n",
     "\r\r\nGET / HTTP/1.1\r\n",
     "hello\r\n",
+    "\nGET / HTTP/1.1\n",
 ];
 
 /// What may follow: header lines, empty lines, bodies, and what looks like them.
-pub(crate) const LINES: [&str; 70] = [
+pub(crate) const LINES: [&str; 71] = [
     "Host: h\r\n",
-    "host: [::1]:8080\n",
+    "host: [::1]:8080\r\n",
     "Host:\r\n",
     "Host: a b\r\n",
     "Host: me@h\r\n",
@@ -56,7 +57,7 @@ pub(crate) const LINES: [&str; 70] = [
     "Host: []\r\n",
     "Host: h:\r\n",
     "Content-Length: 5\r\n",
-    "content-length: 05\n",
+    "content-length: 05\r\n",
     "Content-Length:\t5 \r\n",
     "content-length: 0\r\n",
     "content-length: 5, 5\r\n",
@@ -116,6 +117,7 @@ pub(crate) const LINES: [&str; 70] = [
     "\r",
     "GET /b HTTP/1.1\r\nHost: h\r\n\r\n",
     "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello",
+    "host: h\n",
 ];
 
 /// Heads that are right up to their end, so that bodies and second requests are reached.
@@ -123,7 +125,7 @@ pub(crate) const WHOLE: [&str; 6] = [
     "GET /b HTTP/1.1\r\nHost: h\r\n\r\n",
     "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n",
     "POST /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
-    "PUT /b HTTP/1.1\nHost: h\nexpect: 100-continue\nTransfer-Encoding: Chunked\n\n",
+    "PUT /b HTTP/1.1\r\nHost: h\r\nexpect: 100-continue\r\nTransfer-Encoding: Chunked\r\n\r\n",
     "POST /b HTTP/1.0\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello",
     "POST /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\n\r\n",
 ];

@@ -5,14 +5,11 @@ use crate::observe::log::one_line;
 
 /// Logs the error and gives it an id. The client's own mistakes are not logged: the client reads them.
 pub(crate) fn log(request: &Request, error: &mut Error) {
+    error.set_request(request.request_id());
     if error.status() < 500 && error.cause().is_none() {
-        if let Some(known) = request.known_id() {
-            error.set_request(known);
-        }
         return;
     }
     let request_id = request.id();
-    error.set_request(request.request_id());
     let (id, at) = (ErrorId::new(), error.at());
     let at = at.as_deref().map(tracing::field::display);
     error.set_id(id);

@@ -261,6 +261,7 @@ pub(crate) fn hsts(response: &mut HttpResponse, value: &str) {
 /// An error from before anything of the site runs: no app has a page for it.
 pub(crate) fn before_apps(error: &Error, request: &Request, devel: bool) -> HttpResponse {
     let reader = Audience::of(request, devel);
+    request.request_id();
     let mut reply = mark(self::error(error, request.get_header("accept"), reader, None), error);
     with_id(request, &mut reply);
     reply

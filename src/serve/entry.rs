@@ -34,10 +34,12 @@ pub(crate) async fn serve(
     // Known now, because the request moves on.
     let hsts = thread.site.server.hsts.as_ref().filter(|_| builder.request().is_secure());
     let mut account = Account { thread, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
-    let id = builder.request().request_id().clone();
+    // A page that succeeds, of which no log speaks, needs none.
+    let needs_id = thread.log.is_some() || builder.request().given_id().is_some();
+    let mut id = needs_id.then(|| builder.request().request_id().clone());
     if thread.log.is_some() {
         // Kept for the log, because the head moves on with the request.
-        let (request, id) = (builder.request(), id.clone());
+        let (request, id) = (builder.request(), builder.request().request_id().clone());
         let (client, method, uri) = (request.client_addr(), request.method.clone(), request.uri.clone());
         account.head = Some(Box::new(LoggedHead { client, method, uri, id }));
     }
@@ -54,7 +56,11 @@ pub(crate) async fn serve(
         Err(refusal) => refusal,
         Ok(admitted) => {
             let answer = match endpoint::protocol(&thread.site, builder.request()) {
-                Some(protocol) => Box::pin(endpoint::serve(thread, protocol, builder, payload)).await,
+                Some(protocol) => {
+                    // An error of RPC is an answer like any other.
+                    id.get_or_insert_with(|| builder.request().request_id().clone());
+                    Box::pin(endpoint::serve(thread, protocol, builder, payload)).await
+                }
                 None => {
                     // An RPC endpoint accepts POST alone and has no route, but OPTIONS must not answer 404 for it.
                     let is_rpc = builder.request().method == Method::OPTIONS
@@ -71,7 +77,10 @@ pub(crate) async fn serve(
     account.status = response.status().as_u16();
     account.bytes = respond::length(&response);
     drop(account);
-    response.headers_mut().insert(X_REQUEST_ID, id.to_header());
+    if let Some(id) = id {
+        // Files and probes are sent without a handle of the request.
+        response.headers_mut().insert(X_REQUEST_ID, id.to_header());
+    }
     respond::restart_needed(&mut response, &thread.site.restart_needed);
     if let Some(hsts) = hsts {
         respond::hsts(&mut response, hsts);

@@ -1,7 +1,9 @@
 //! The id of a request, by which its lines in the logs of all servers that took part in it are found: `X-Request-Id`.
 //!
-//! A trusted proxy gives it. Where none does it is made. Every answer has it, whatever it is: what a client reports is
-//! found by it in the logs of this server, of its members, and of the proxies before it.
+//! A trusted proxy gives it. Where none does it is made, when it is needed for the first time: by a line of a log, a
+//! call to a member, the handler, an error, or RPC. Whatever has it, the answer has it too: what a client reports is
+//! found by it in the logs of this server, of its members, and of the proxies before it. A page that nobody logs and
+//! that asks nobody needs none, which saves three of its allocations.
 
 use std::cell::Cell;
 use std::fmt;

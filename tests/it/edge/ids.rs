@@ -31,7 +31,7 @@ fn an_id_is_the_proxys_or_made() {
 }
 
 #[test]
-fn every_answer_has_an_id_of_its_own() {
+fn every_error_and_every_answer_of_rpc_has_an_id_of_its_own() {
     let site = TestServer::site().server("server_names", "x").start();
     let mut seen = BTreeSet::new();
     let mut has_one = |reply: &Reply, what: &str| {
@@ -40,8 +40,12 @@ fn every_answer_has_an_id_of_its_own() {
         id
     };
     let named = |head: &str| site.conn().send(format!("{head} HTTP/1.1\r\nHost: x\r\n\r\n")).read();
-    for (target, code) in [("/defaults?needed=1", 200), ("/defaults", 400), ("/nothing-here", 404), ("/ping", 200)] {
+    for (target, code) in [("/defaults", 400), ("/nothing-here", 404), ("/outcomes?cluster=none", 502)] {
         has_one(&named(&format!("GET {target}")).expect_code(code), target);
+    }
+    // No log speaks of these.
+    for target in ["/defaults?needed=1", "/ping"] {
+        assert_eq!(named(&format!("GET {target}")).expect_code(200).header("x-request-id"), "", "{target}");
     }
     has_one(&site.conn().send("GET / HTTP/1.1\r\nHost: other\r\n\r\n").read().expect_code(421), "another name");
     // Answers of RPC are 200, whatever they say.

@@ -11,11 +11,11 @@ const PERIOD: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Seldom {
     most: usize,
-    counted: Mutex<Counted>,
+    counted: Mutex<LineCount>,
 }
 
 #[derive(Debug)]
-struct Counted {
+struct LineCount {
     since: Option<Instant>,
     written: usize,
     left_out: u64,
@@ -24,7 +24,7 @@ struct Counted {
 impl Seldom {
     /// `most`: how many are written in five seconds.
     pub(crate) const fn new(most: usize) -> Seldom {
-        Seldom { most, counted: Mutex::new(Counted { since: None, written: 0, left_out: 0 }) }
+        Seldom { most, counted: Mutex::new(LineCount { since: None, written: 0, left_out: 0 }) }
     }
 
     /// What is to stand behind the line: mostly nothing. `None` if it is not to be written.

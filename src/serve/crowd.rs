@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use crate::app::request::neighbours::counted_as;
 use crate::config::ServerSettings;
 use crate::connection::Peer;
+use crate::observe::seldom::Seldom;
 
 /// The whole answer to a connection that is one too many.
 const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 66\r\n\
@@ -28,8 +29,8 @@ const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: applica
 const LINGER: Duration = Duration::from_millis(500);
 /// How many of them a thread lets linger at a time. The others are closed at once.
 const LINGERING: usize = 32;
-/// The log has at most one line in this time.
-const TOLD_EVERY: Duration = Duration::from_secs(5);
+/// Any client can cause this line.
+static TOLD: Seldom = Seldom::new(1);
 
 /// The connections of a process.
 #[derive(Debug, Default)]
@@ -40,7 +41,6 @@ struct Present {
     all: usize,
     of: HashMap<IpAddr, usize>,
     refused: u64,
-    told: Option<Instant>,
 }
 
 /// One of the connections; its place is free again when this is dropped.
@@ -95,11 +95,9 @@ impl Crowd {
 impl Present {
     fn refuse(&mut self, limit: CrowdLimit, address: Option<IpAddr>) {
         self.refused += 1;
-        let now = Instant::now();
-        if self.told.is_some_and(|told| now.duration_since(told) < TOLD_EVERY) {
+        if TOLD.tail(Instant::now()).is_none() {
             return;
         }
-        self.told = Some(now);
         let limit = if limit == CrowdLimit::All { "max_connections" } else { "max_connections_per_address" };
         let from = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
         tracing::warn!(from, "`{limit}` is reached: {} connections were refused since the start", self.refused);

@@ -148,7 +148,7 @@ mod tests {
 
     /// Requests a page of a member on a kept connection.
     fn asked(conn: &mut TcpStream) -> String {
-        conn.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+        conn.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
         let mut answer = String::new();
         while !answer.ends_with("</h1>") {
             let mut piece = [0; 512];

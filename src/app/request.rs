@@ -55,6 +55,8 @@ pub struct Request {
     pub(crate) party: Party,
     /// What became of its login as `admin`, once it is asked for.
     pub(crate) login: OnceLock<AdminVerdict>,
+    /// It stands for a call of a batch that is not the first.
+    pub(crate) is_further_call: bool,
     /// The id, once it is needed.
     pub(crate) id: OnceLock<Box<RequestId>>,
 }
@@ -81,6 +83,7 @@ impl Request {
             route_path: OnceLock::new(),
             party: Party::ALONE,
             login: OnceLock::new(),
+            is_further_call: false,
             id: OnceLock::new(),
         }
     }

@@ -1,13 +1,14 @@
 //! The gate of a mount: what a conf says in `[mount /path]`, applied to each request before anything of the site runs.
 //!
-//! - [`access`]: who may come in at all;
+//! - [`paths`]: the forms in which paths are compared; [`access`]: who may come in at all;
 //! - [`cors`]: scripts of other sites; [`dress`]: the headers that every answer gets;
 //! - [`limits`]: how many requests, with [`pace`] (the arithmetic) and [`buckets`] (the memory) of rates.
 //!
 //! A request has one gate, that of the longest section whose path holds its own, whichever mount answers in the end: a
 //! file that falls through to a shorter mount is behind the same gate. What a section does not say, it takes from the
 //! next shorter one, limits with their counts. A call over RPC is led to its method by name, from any path: so it
-//! passes the gate of its method's mount as well ([`of_method`]).
+//! passes the gate of its method's mount as well ([`of_method`]). What the request has been counted by, its first call
+//! is not counted by again; each further call of a batch is.
 
 mod access;
 mod buckets;
@@ -15,7 +16,9 @@ mod cors;
 mod dress;
 mod limits;
 mod pace;
+mod paths;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use access::AccessLists;
@@ -24,10 +27,11 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use cors::CorsRules;
 use dress::Dress;
 use limits::{InFlight, RateLimit, RateTold, Underway};
+use paths::holds;
 
 use super::thread::ServingThread;
 use super::{dispatch, respond, sessions};
-use crate::app::routing::pattern::canonical;
+use crate::app::routing::pattern::{canonical, fixed};
 use crate::app::{Error, Request, RequestBuilder};
 use crate::config::{BrowserRules, MountSettings};
 use crate::observe::counts::TurnedAway;
@@ -45,8 +49,10 @@ pub(crate) struct Gates {
 /// The gate of a mount.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Without a trailing slash; empty for `/`.
+    /// Without a trailing slash; empty for `/`. In the canonical form of routes.
     path: String,
+    /// The same as a file system reads it.
+    as_files: String,
     access: AccessLists,
     rates: Arc<[RateLimit]>,
     in_flight: Option<Arc<InFlight>>,
@@ -93,7 +99,8 @@ impl Gates {
         let mut gates: Vec<Gate> = Vec::new();
         for mount in by_length {
             // Those so far are shorter, the longest of them last.
-            let outer = gates.iter().rev().find(|outer| holds(&outer.path, &mount.path));
+            let path = fixed(&mount.path);
+            let outer = gates.iter().rev().find(|outer| holds(&outer.path, &path));
             let access = AccessLists::of(mount, outer.map(|outer| &outer.access));
             let rates = match (&mount.rates, outer) {
                 (Some(rates), _) => rates.iter().map(|rate| RateLimit::new(rate, processes)).collect(),
@@ -123,8 +130,8 @@ impl Gates {
                     .clone()
                     .or_else(|| outer?.permissions_policy.clone()),
             };
-            let (path, headers) = (mount.path.clone(), dress::headers_of(&browsers));
-            gates.push(Gate { path, access, rates, in_flight, cors, browsers, headers });
+            let (as_files, headers) = (paths::as_files(&path).into_owned(), dress::headers_of(&browsers));
+            gates.push(Gate { path, as_files, access, rates, in_flight, cors, browsers, headers });
         }
         gates.reverse();
         let mut initials = gates.iter().map(|gate| gate.path.as_bytes().get(1).copied());
@@ -134,24 +141,33 @@ impl Gates {
     }
 
     /// The gate of a request, by its path.
-    pub(crate) fn at(&self, request: &Request) -> Option<&Gate> {
+    ///
+    /// # Errors
+    /// If it depends on how the path is read.
+    pub(crate) fn at(&self, request: &Request) -> Result<Option<&Gate>, Error> {
         let path = request.uri.path();
-        match (self.initial, path.as_bytes().get(1)) {
-            (None, _) if self.gates.is_empty() => None,
-            // An escape may stand for any octet.
-            (Some(initial), Some(&octet)) if octet != initial && octet != b'%' => None,
-            _ => self.holding(&canonical(path)),
+        if self.gates.is_empty() {
+            return Ok(None);
+        }
+        let Cow::Owned(as_files) = paths::as_files(path) else {
+            // It has one form.
+            return Ok(match (self.initial, path.as_bytes().get(1)) {
+                (Some(initial), Some(&octet)) if octet != initial => None,
+                _ => self.holding(path),
+            });
+        };
+        let gate = self.holding(&canonical(path));
+        let of_files = self.gates.iter().find(|gate| holds(&gate.as_files, &as_files));
+        match gate.map(std::ptr::from_ref) == of_files.map(std::ptr::from_ref) {
+            true => Ok(gate),
+            false => Err(Error::new(400, "the path can be read in two ways: write it without `//`, `/.` and `%2F`")),
         }
     }
 
+    /// The gate of a path in canonical form.
     fn holding(&self, path: &str) -> Option<&Gate> {
         self.gates.iter().find(|gate| holds(&gate.path, path))
     }
-}
-
-/// Whether a path is that of a mount or below it.
-fn holds(mount: &str, path: &str) -> bool {
-    path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Gate {
@@ -168,14 +184,19 @@ impl Gate {
             return Err(answer.unwrap_or_else(|error| respond::before_apps(&error, request, thread.site.server.devel)));
         }
         let dress = Dress::of(&self.headers, self.cors.as_ref(), request);
-        match self.admit(thread, builder).await {
+        match self.admit(thread, builder, CallCounted::default()).await {
             Ok(pass) => Ok(Box::new(Admitted { pass, dress })),
             Err(barred) => Err(dress.put_on(barred.reply(thread, request))),
         }
     }
 
-    /// Lets a request in, or says why not.
-    pub(crate) async fn admit(&self, thread: &ServingThread, builder: &RequestBuilder) -> Result<Pass, Barred> {
+    /// Lets a request in, or a call, or says why not.
+    pub(crate) async fn admit(
+        &self,
+        thread: &ServingThread,
+        builder: &RequestBuilder,
+        counted: CallCounted,
+    ) -> Result<Pass, Barred> {
         let request = builder.request();
         let bare = |error| Barred { error, told: None };
         self.listed(thread, request).map_err(bare)?;
@@ -183,12 +204,15 @@ impl Gate {
         if (self.rates.is_empty() && self.in_flight.is_none()) || dispatch::is_probe(thread, request) {
             return Ok(Pass::default());
         }
-        let told = self.count(thread, builder).await.map_err(bare)?;
+        let told = match counted.by_rates {
+            true => None,
+            false => self.count(thread, builder).await.map_err(bare)?,
+        };
         if let Some(error) = told.as_ref().and_then(RateTold::refusal) {
             thread.counts.turned_away(TurnedAway::Rate);
             return Err(Barred { error, told });
         }
-        match self.in_flight.as_ref().map(InFlight::begin).transpose() {
+        match self.in_flight.as_ref().filter(|_| !counted.as_under_way).map(InFlight::begin).transpose() {
             Ok(underway) => Ok(Pass { told, underway }),
             Err(error) => {
                 thread.counts.turned_away(TurnedAway::UnderWay);
@@ -247,13 +271,36 @@ impl Barred {
     }
 }
 
-/// The gate of a method's mount, for a call that came to a path with another one.
-pub(crate) fn of_method<'t>(thread: &'t ServingThread, request: &Request, mount: usize) -> Option<&'t Gate> {
+/// By which limits of its method's mount a call is counted already, with its request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CallCounted {
+    by_rates: bool,
+    as_under_way: bool,
+}
+
+/// The gate of a method's mount, for a call that has not passed it with its request.
+pub(crate) fn of_method<'t>(
+    thread: &'t ServingThread,
+    request: &Request,
+    mount: usize,
+) -> Option<(&'t Gate, CallCounted)> {
     let gates = &thread.gates;
     if gates.gates.is_empty() {
         return None;
     }
     let own = gates.holding(thread.site.router.mounts()[mount].path())?;
-    let passed = gates.at(request);
-    if passed.is_some_and(|passed| std::ptr::eq(passed, own)) { None } else { Some(own) }
+    let passed = gates.at(request).ok().flatten();
+    match passed {
+        _ if request.is_further_call => Some((own, CallCounted::default())),
+        Some(passed) if std::ptr::eq(passed, own) => None,
+        Some(passed) => {
+            let of_both = passed.in_flight.as_ref().zip(own.in_flight.as_ref());
+            let counted = CallCounted {
+                by_rates: Arc::ptr_eq(&passed.rates, &own.rates),
+                as_under_way: of_both.is_some_and(|(passed, own)| Arc::ptr_eq(passed, own)),
+            };
+            Some((own, counted))
+        }
+        None => Some((own, CallCounted::default())),
+    }
 }

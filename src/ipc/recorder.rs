@@ -88,21 +88,21 @@ fn text(octets: &[u8]) -> String {
 pub(crate) struct Recorder {
     file: OwnedFd,
     announces: AtomicBool,
-    threads: Mutex<Places>,
-    loops: Mutex<Places>,
+    threads: Mutex<PlacePool>,
+    loops: Mutex<PlacePool>,
 }
 
 /// The numbers of places that are taken. Threads end, those of the blocking pool after some seconds without work, and
 /// give theirs back.
 #[derive(Debug, Default)]
-struct Places {
+struct PlacePool {
     free: Vec<usize>,
     /// So many have ever been taken at a time.
     count: usize,
 }
 
-impl Places {
-    fn take(places: &Mutex<Places>, most: usize) -> Option<usize> {
+impl PlacePool {
+    fn take(places: &Mutex<PlacePool>, most: usize) -> Option<usize> {
         let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
         if places.free.is_empty() && places.count < most {
             places.count += 1;
@@ -111,7 +111,7 @@ impl Places {
         places.free.pop()
     }
 
-    fn give_back(places: &Mutex<Places>, place: usize) {
+    fn give_back(places: &Mutex<PlacePool>, place: usize) {
         places.lock().unwrap_or_else(PoisonError::into_inner).free.push(place);
     }
 }
@@ -125,7 +125,7 @@ struct ThreadPlace {
 impl Drop for ThreadPlace {
     fn drop(&mut self) {
         if let Some(recorder) = self.recorder.upgrade() {
-            Places::give_back(&recorder.threads, self.number);
+            PlacePool::give_back(&recorder.threads, self.number);
         }
     }
 }
@@ -152,7 +152,7 @@ impl Recorder {
 
     /// The record of one more event loop. Those above the number that there is room for write nothing.
     pub(crate) fn thread(self: &Arc<Self>) -> Option<ThreadRecord> {
-        let number = Places::take(&self.loops, LOOPS)?;
+        let number = PlacePool::take(&self.loops, LOOPS)?;
         Some(ThreadRecord { recorder: self.clone(), number, last: String::new() })
     }
 
@@ -167,7 +167,7 @@ impl Recorder {
             if let Some(own) = own {
                 return Some(own.number);
             }
-            let number = Places::take(&self.threads, THREADS)?;
+            let number = PlacePool::take(&self.threads, THREADS)?;
             *place = Some(ThreadPlace { recorder: Arc::downgrade(self), number });
             Some(number)
         })?;
@@ -238,7 +238,7 @@ impl ThreadRecord {
 impl Drop for ThreadRecord {
     fn drop(&mut self) {
         self.recorder.write(b"\0", self.at());
-        Places::give_back(&self.recorder.loops, self.number);
+        PlacePool::give_back(&self.recorder.loops, self.number);
     }
 }
 

@@ -14,7 +14,7 @@ use skitai_actors::CoverageReport;
 use super::fault::RpcFault;
 use crate::app::coverage::Audience;
 use crate::app::coverage::prefer::Preferences;
-use crate::app::{Error, RequestBuilder, Session, Was};
+use crate::app::{Error, Request, RequestBuilder, Session, Was};
 use crate::edge::respond::Fixed;
 use crate::edge::thread::ServingThread;
 use crate::edge::{partial, respond, sessions};
@@ -29,6 +29,8 @@ pub(super) struct Many<'w> {
     session: Session,
     visit: sessions::Visit,
     is_full: Cell<bool>,
+    /// The first call has its request.
+    has_begun: Cell<bool>,
 }
 
 /// One finished call.
@@ -49,12 +51,13 @@ impl<'w> Many<'w> {
         let use_session =
             thread.site.router.mounts().iter().any(|mount| mount.app.as_ref().is_some_and(|app| app.use_session));
         let (session, visit) = sessions::load(&thread.services, use_session, builder.cookie()).await?;
-        Ok(Many { thread, builder, session, visit, is_full: Cell::new(false) })
+        Ok(Many { thread, builder, session, visit, is_full: Cell::new(false), has_begun: Cell::new(false) })
     }
 
     /// The request of one call, with its own copy of the head and the shared session.
     pub(super) fn one(&self) -> (RequestBuilder, Session) {
-        (RequestBuilder::new(self.builder.request().clone(), self.thread.services.clone()), self.session.clone())
+        let request = Request { is_further_call: self.has_begun.replace(true), ..self.builder.request().clone() };
+        (RequestBuilder::new(request, self.thread.services.clone()), self.session.clone())
     }
 
     /// Runs the calls, [`AT_ONCE`] at a time. Each has a key; `refuse` uses it to write a fault for a call whose own

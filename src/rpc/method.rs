@@ -32,7 +32,7 @@ pub(super) async fn run(
     // Held while the method runs.
     let _pass = match gate::of_method(thread, builder.request(), mount) {
         None => None,
-        Some(gate) => match Box::pin(gate.admit(thread, &builder)).await {
+        Some((gate, counted)) => match Box::pin(gate.admit(thread, &builder, counted)).await {
             Ok(pass) => Some(pass),
             Err(barred) => {
                 thread.counts.rpc(true);

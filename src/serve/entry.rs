@@ -48,9 +48,11 @@ pub(crate) async fn serve(
         Box::pin(admin.prove(builder.request(), &thread.counts)).await;
     }
     let admitted = match (names::check(thread, builder.request()), thread.gates.at(builder.request())) {
-        (Err(error), _) => Err(respond::before_apps(&error, builder.request(), thread.site.server.devel)),
-        (Ok(()), None) => Ok(None),
-        (Ok(()), Some(gate)) => Box::pin(gate.let_in(thread, &builder)).await.map(Some),
+        (Err(error), _) | (Ok(()), Err(error)) => {
+            Err(respond::before_apps(&error, builder.request(), thread.site.server.devel))
+        }
+        (Ok(()), Ok(None)) => Ok(None),
+        (Ok(()), Ok(Some(gate))) => Box::pin(gate.let_in(thread, &builder)).await.map(Some),
     };
     let mut response = match admitted {
         Err(refusal) => refusal,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::routing::mount::Mount;
+use crate::app::routing::pattern::fixed;
 use crate::app::routing::table::{RouteRegistration, Table};
 use crate::app::{App, Links, Mounted, Templates};
 use crate::config::{Loaded, MountLine, MountTarget, ServerSettings};
@@ -87,7 +88,7 @@ pub(super) fn place(
     let table = Table::new(&routes, &app.level)
         .map_err(|problems| Unfit(problems.iter().map(|why| format!("app `{}`: {why}", app.name)).collect()))?;
     let table = Arc::new(table);
-    let links = Arc::new(Links::new(path, slash, table.clone()));
+    let links = Arc::new(Links::new(&fixed(path), slash, table.clone()));
     let templates = Templates::load(&app.name, app.templates.clone(), templates, devel, (&links, names))
         .map_err(|error| Unfit(vec![format!("app `{}`: template: {error}", app.name)]))?;
     Ok(Mounted {

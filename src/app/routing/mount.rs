@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::pattern::fixed;
 use super::table::RouteEntry;
 use crate::app::Mounted;
 
@@ -25,7 +26,7 @@ impl Mount {
     pub(crate) fn at(path: &str, app: Option<Mounted>) -> Mount {
         let at = path.trim_end_matches('/');
         Mount {
-            path: at.to_owned(),
+            path: fixed(at),
             prefix: at.trim_start_matches('/').replace('/', "."),
             slash: path.ends_with('/'),
             folders: Vec::new(),

@@ -230,7 +230,7 @@ pub(crate) const UNRESERVED_ALONE: &percent_encoding::AsciiSet =
 const UNRESERVED_AND_SLASH: &percent_encoding::AsciiSet = &UNRESERVED_ALONE.remove(b'/');
 
 /// A rule's fixed text in the form that clients send: `/größe` is `/gr%C3%B6%C3%9Fe`.
-fn fixed(text: &str) -> String {
+pub(crate) fn fixed(text: &str) -> String {
     canonical(&percent_encoding::utf8_percent_encode(text, ESCAPED).to_string()).into_owned()
 }
 

@@ -41,6 +41,61 @@ fn a_list_is_of_real_clients_and_of_all_that_is_below() {
 }
 
 #[test]
+fn no_spelling_of_a_path_leads_past_a_gate() {
+    let folders = ["/ = files", "/intern = files/intern", "/a+b = files/a+b", "/größe = files/größe"];
+    let mut scenario = TestServer::site_of(&folders);
+    for folder in ["intern", "a+b", "größe", "open"] {
+        scenario = scenario.file(&format!("files/{folder}/x.txt"), folder);
+    }
+    for mount in ["/intern", "/a+b", "/größe"] {
+        scenario = scenario.section(&format!("[mount {mount}]\ndeny = 0.0.0.0/0"));
+    }
+    let site = scenario.start();
+    for path in ["/open/x.txt", "//open/x.txt", "/./open/x.txt", "/%6Fpen/x.txt"] {
+        assert!([200, 404].contains(&site.get(path).code), "{path} is behind no gate");
+    }
+    site.get("/open/x.txt").expect_code(200);
+    for path in [
+        "/intern/x.txt",
+        "/%69ntern/x.txt",
+        "//intern/x.txt",
+        "///intern//x.txt",
+        "/./intern/x.txt",
+        "/%2E/intern/x.txt",
+        "/intern%2Fx.txt",
+        "/intern%2fx.txt",
+        "/%2Fintern/x.txt",
+        "/open/../intern/x.txt",
+        "/open%2F..%2Fintern/x.txt",
+        "/open/%2e%2e/intern/x.txt",
+        "/intern/./x.txt",
+        "/a+b/x.txt",
+        "/a%2Bb/x.txt",
+        "/a%2bb/x.txt",
+        "/gr%C3%B6%C3%9Fe/x.txt",
+        "/gr%c3%b6%c3%9fe/x.txt",
+        "/gr%C3%B6%C3%9Fe%2Fx.txt",
+    ] {
+        let reply = site.get(path);
+        assert!([400, 403].contains(&reply.code), "{path}: {} {}", reply.code, reply.text());
+        let port = site.port();
+        let whole = format!("GET http://127.0.0.1:{port}{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n");
+        let reply = site.conn().send(whole).read();
+        assert!([400, 403].contains(&reply.code), "{path} in full: {} {}", reply.code, reply.text());
+    }
+    for path in ["/intern/x.txt", "/%69ntern/x.txt", "/gr%C3%B6%C3%9Fe/x.txt"] {
+        site.get(path).expect_code(403);
+    }
+}
+
+#[test]
+fn a_mount_is_reached_by_the_form_that_clients_send() {
+    let site = TestServer::site_of(&["/größe = files"]).file("files/x.txt", "here").start();
+    assert_eq!(site.get("/gr%C3%B6%C3%9Fe/x.txt").expect_code(200).text(), "here");
+    site.get("/gr%C3%B6%C3%9Fes/x.txt").expect_code(404);
+}
+
+#[test]
 fn a_method_is_behind_the_gate_of_its_own_mount() {
     let site = behind_a_proxy().section("[mount /guarded]\nallow = 10.0.0.0/8").start();
     let ask = |client: &str, path: &str, kind: &str, body: String| {

@@ -278,3 +278,30 @@ fn resident(site: &TestServer) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").trim().parse().unwrap()
 }
+
+#[test]
+fn each_call_of_a_batch_is_counted_and_a_single_one_once() {
+    let site = || TestServer::site().route("/guarded = behind").section("[mount /guarded]\ndeny = 10.0.0.0/8");
+    let one = |id: usize| json!({"jsonrpc": "2.0", "method": "guarded.told", "id": id});
+    let post = |site: &TestServer, path: &str, body: String| {
+        site.ask("POST", path, &[("Content-Type", "application/json-rpc")], body.as_bytes()).expect_code(200).json()
+    };
+    // Four calls of a batch of nine, by whichever way they come.
+    for path in ["/", "/rpc3", "/status/rpc3"] {
+        let site = site().section("[mount /]\nrate = 4/h").start();
+        let batch: Vec<_> = (0..9).map(one).collect();
+        let answers = post(&site, path, json!(batch).to_string());
+        let is_run = |answer: &&serde_json::Value| answer.get("result").is_some();
+        let run = answers.as_array().unwrap().iter().filter(is_run).count();
+        let refused = answers.as_array().unwrap().iter().filter(|it| it["error"]["code"] == -32429).count();
+        assert_eq!((run, refused), (4, 5), "{path}: {answers}");
+    }
+    // What the longer section has of the shorter one is the same limit, and is passed once.
+    let site = site().section("[mount /]\nmax_in_flight = 1\nrate = 4/h").start();
+    for nth in 0..5 {
+        let answer =
+            site.ask("POST", "/", &[("Content-Type", "application/json-rpc")], one(nth).to_string().as_bytes());
+        let is_run = answer.code == 200 && answer.json().get("result").is_some();
+        assert_eq!(is_run, nth < 4, "{nth}: {}", answer.text());
+    }
+}

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::made::{Pki, curl};
-use crate::harness::{Scenario, TestServer};
+use crate::harness::{Scenario, TestServer, eventually};
 
 /// Neither `check` nor a start takes it; both say this.
 #[track_caller]
@@ -85,7 +85,7 @@ fn one_that_has_expired_is_told_and_served() {
     assert!(output.status.success() && told.contains("live.pem: the certificate has expired, on "), "{told}");
     assert!(told.contains("clients refuse it; renew it"), "{told}");
     let site = pki.site().start();
-    assert!(site.log().contains("has expired, on "), "{}", site.log());
+    eventually("the log tells it", || site.log().contains("has expired, on ").then_some(()));
     assert!(curl(&pki, "a.example", site.port(), "/tls/seen", &["--insecure"]).contains("\"is_secure\":true"));
 }
 

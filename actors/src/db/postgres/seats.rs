@@ -24,8 +24,8 @@ pub(super) struct Seats {
     freed: Notify,
 }
 
-/// One seat: [`leave`](Seat::leave) frees it. One that is dropped with the task or the thread that had it is not free in
-/// this process any more: its socket is closed, and the server learns that a moment later.
+/// One seat: [`leave`](Seat::leave) frees it. One that is dropped with the task or the thread that had it is not free
+/// in this process any more: its socket is closed, and the server learns that a moment later.
 #[derive(Debug)]
 pub(super) struct Seat {
     seats: Arc<Seats>,

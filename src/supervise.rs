@@ -87,6 +87,9 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -
         Ok(plan) => plan,
         Err(error) => return refused(&error, UNFIT),
     };
+    if let Err(error) = plan.refuse_program(&blueprint.program) {
+        return refused(&error, UNFIT);
+    }
     if let Err(error) = plan.refuse_secrets(loaded) {
         return refused(&error, UNFIT);
     }
@@ -205,6 +208,10 @@ fn finish(mut instance: Instance) -> ExitCode {
             ExitCode::from(RESTART)
         }
         Over::Restart => {
+            // It may have been replaced while the processes left.
+            if let Err(error) = plan.refuse_program(&blueprint.program) {
+                return refused(&error, UNFIT);
+            }
             let error = match start_anew(&blueprint) {
                 Ok(never) => match never {},
                 Err(error) => error,

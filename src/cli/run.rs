@@ -3,7 +3,8 @@
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,9 +140,19 @@ pub(super) fn rehearse(program: Program, which: &Which) -> ExitCode {
     }
 }
 
+/// Whether both paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let number = |path: &Path| path.metadata().map(|metadata| (metadata.dev(), metadata.ino())).ok();
+    number(one).is_some_and(|one| number(other) == Some(one))
+}
+
 fn blueprint(program: Program, which: &Which) -> Result<Blueprint, NoSite> {
     let file = std::env::current_exe()
         .map_err(|error| NoSite::Start(format!("the file of this program cannot be found: {error}")))?;
+    // By the link that it was called by, which may lead to the next release at an upgrade.
+    let called = std::env::args_os().next().map(PathBuf::from).filter(|called| called.components().count() > 1);
+    let called = called.and_then(|called| std::path::absolute(called).ok());
+    let file = called.filter(|called| is_same(called, &file)).unwrap_or(file);
     let (is_detached, arguments, which) = (which.detached, which.arguments(), which.clone());
     let load = Box::new(move |conf: Option<&ConfFile>| accepted(&program, &which, conf));
     Ok(Blueprint { program: file, arguments, is_detached, load })

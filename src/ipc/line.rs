@@ -128,14 +128,17 @@ impl Line {
         !self.output.is_empty()
     }
 
-    /// Sends as much output as the socket takes.
+    /// Sends as much output as the socket takes. After an error nobody will read the rest, which goes.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             match (&self.socket).write(&self.output) {
                 Ok(sent) => self.output.advance(sent),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.output.clear();
+                    return Err(error);
+                }
             }
         }
         if self.output.is_empty() {

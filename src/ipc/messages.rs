@@ -278,6 +278,13 @@ pub(crate) struct ControlAnswer {
     pub(crate) status: serde_json::Value,
 }
 
+impl ControlAnswer {
+    /// It is not done.
+    pub(crate) fn refusal(text: String) -> ControlAnswer {
+        ControlAnswer { is_done: false, text, status: serde_json::Value::Null }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -78,16 +78,30 @@ pub(super) struct Holder {
 
 /// All accounts, for the program that takes the instance over.
 pub(super) type Books = Vec<(Key, Vec<Holder>)>;
+/// What ended processes held: for how many milliseconds more it counts, and how much it is.
+pub(super) type EndedBooks = Vec<(Key, u64, usize)>;
 
 impl Bank {
     pub(super) fn books(&self) -> Books {
         self.accounts.iter().map(|(key, account)| (key.clone(), account.holders.clone())).collect()
     }
 
+    pub(super) fn ended_books(&self, now: Instant) -> EndedBooks {
+        let of = |(key, account): (&Key, &DbAccount)| {
+            let left = |until: Instant| until.saturating_duration_since(now).as_millis() as u64;
+            account.ended.iter().map(|(until, held)| (key.clone(), left(*until), *held)).collect::<Vec<_>>()
+        };
+        self.accounts.iter().flat_map(of).collect()
+    }
+
     /// The bank with these books; `leaving` are those of the processes that leave.
-    pub(super) fn of_books(books: Books, leaving: Vec<i32>) -> Bank {
+    pub(super) fn of_books(books: Books, ended: EndedBooks, leaving: Vec<i32>, now: Instant) -> Bank {
         let account = |holders| DbAccount { holders, ended: Vec::new() };
-        Bank { accounts: books.into_iter().map(|(key, holders)| (key, account(holders))).collect(), leaving }
+        let mut accounts: BTreeMap<_, _> = books.into_iter().map(|(key, holders)| (key, account(holders))).collect();
+        for (key, left_ms, held) in ended {
+            accounts.entry(key).or_default().ended.push((now + Duration::from_millis(left_ms), held));
+        }
+        Bank { accounts, leaving }
     }
 
     /// A new process says what it needs, once.
@@ -103,6 +117,12 @@ impl Bank {
             return Err(Unbelievable::Twice);
         }
         let letters = self.each(connections, |account, count, of_instance| {
+            // A member that is there twice has twice as many.
+            if let Some(holder) = account.holder(pid) {
+                holder.needs = holder.needs.saturating_add(count);
+                holder.of_instance = holder.of_instance.saturating_add(of_instance);
+                return;
+            }
             account.holders.push(Holder {
                 pid,
                 needs: count,
@@ -328,6 +348,26 @@ mod tests {
         assert_eq!(read(bank.returns(2, some(4))), [], "it is still one too many to grant more");
         assert_eq!(read(bank.returns(2, some(1))), [(3, 1)]);
         assert_eq!(read(bank.returns(2, some(1))), [(3, 1)]);
+    }
+
+    #[test]
+    fn a_member_that_is_there_twice_has_twice_as_many_and_gives_all_back() {
+        let mut bank = Bank::default();
+        let twice = || some(2).into_iter().chain(some(2)).collect();
+        bank.needs(1, twice()).expect("once");
+        let granted = |bank: &Bank, pid| {
+            let books = bank.books();
+            books[0].1.iter().filter(|holder| holder.pid == pid).map(|holder| holder.granted).sum::<usize>()
+        };
+        assert_eq!((granted(&bank, 1), bank.books()[0].1.len()), (4, 1));
+        bank.needs(2, twice()).expect("once");
+        let now = Instant::now();
+        bank.ended(1, now);
+        // Another program takes over meanwhile, and does not know less of it.
+        let mut bank = Bank::of_books(bank.books(), bank.ended_books(now), Vec::new(), now);
+        assert_eq!(read(bank.look(now + SEEN_AFTER / 2)), []);
+        bank.look(now + SEEN_AFTER);
+        assert_eq!(granted(&bank, 2), 4);
     }
 
     #[test]

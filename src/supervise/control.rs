@@ -59,7 +59,9 @@ impl Control {
         if self.clients.len() >= CLIENTS {
             told(format_args!("a command is refused: {CLIENTS} wait already"));
             // It may have left: then nobody reads this.
-            let _ = line.queue(&refusal(format!("{CLIENTS} commands wait already; signals are heard all the same")));
+            let _ = line.queue(&ControlAnswer::refusal(format!(
+                "{CLIENTS} commands wait already; signals are heard all the same"
+            )));
             let _ = line.flush();
             return;
         }
@@ -121,7 +123,7 @@ impl Control {
         });
         for (client, why) in refused {
             told(format_args!("a command is refused: {}", one_line(&why)));
-            self.answer(client, &refusal(why));
+            self.answer(client, &ControlAnswer::refusal(why));
         }
         asked
     }
@@ -150,8 +152,4 @@ fn told(what: std::fmt::Arguments<'_>) {
     if let Some(tail) = REFUSED.tail(Instant::now()) {
         tracing::warn!("{what}{tail}");
     }
-}
-
-fn refusal(why: String) -> ControlAnswer {
-    ControlAnswer { is_done: false, text: why, status: serde_json::Value::Null }
 }

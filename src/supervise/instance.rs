@@ -41,6 +41,8 @@ pub(super) struct Slot {
 pub(super) struct Ending {
     /// Whether the instance starts anew afterwards.
     pub(super) starts_anew: bool,
+    /// A signal asked for it; a second one ends it at once.
+    is_signalled: bool,
     waiting: Vec<ClientId>,
     code: u8,
 }
@@ -142,11 +144,16 @@ impl Instance {
 
     fn obey_signal(&mut self, heard: SupervisorSignal) {
         match heard {
-            SupervisorSignal::End if self.ending.is_some() => {
+            SupervisorSignal::End if self.ending.as_ref().is_some_and(|ending| ending.is_signalled) => {
                 tracing::info!("a second signal: every process ends at once");
                 self.children.iter_mut().for_each(Child::kill);
             }
-            SupervisorSignal::End => self.end(false, None, 0),
+            SupervisorSignal::End => {
+                // One that was to start anew ends all the same.
+                self.end(false, None, 0);
+                self.ending.iter_mut().for_each(|ending| ending.is_signalled = true);
+                self.close_sockets();
+            }
             SupervisorSignal::Reload => self.want(RollKind::Reload, None),
             SupervisorSignal::Upgrade => self.want(RollKind::Upgrade, None),
             SupervisorSignal::Reopen => drop(self.reopen()),
@@ -162,10 +169,17 @@ impl Instance {
                 self.end(false, waiting, 0);
                 "it drains, then it ends".to_owned()
             }
-            InstanceCommand::Restart => {
-                self.end(true, waiting, 0);
-                "it drains, then it starts anew".to_owned()
-            }
+            InstanceCommand::Restart => match self.restartable() {
+                Ok(()) => {
+                    self.end(true, waiting, 0);
+                    "it drains, then it starts anew".to_owned()
+                }
+                Err(why) => {
+                    let text = format!("it does not start anew, and everything stays as it was:\n{}", why.trim_end());
+                    tracing::error!("{text}");
+                    return self.control.answer(client, &ControlAnswer::refusal(text));
+                }
+            },
             InstanceCommand::Reload => {
                 self.want(RollKind::Reload, waiting);
                 "the reload has begun; with --wait it says how it ends".to_owned()
@@ -212,7 +226,8 @@ impl Instance {
         } else {
             self.notices.stopping("it ends: requests under way may finish", self.plan.leave_timeout);
         }
-        self.ending = Some(Ending { starts_anew, waiting: waiting.into_iter().collect(), code });
+        let waiting = waiting.into_iter().collect();
+        self.ending = Some(Ending { starts_anew, is_signalled: false, waiting, code });
         let why = "the instance ends";
         if let Some(roll) = self.roll.take() {
             self.tell(&roll.waiting, false, why);
@@ -244,7 +259,9 @@ impl Instance {
             let Some(child) = self.children.iter_mut().find(|child| child.pid.as_raw() == pid) else { continue };
             if child.line.waiting() < BACKLOG {
                 let _ = child.line.queue(&letter);
-                let _ = child.line.flush();
+                if child.line.flush().is_err() {
+                    child.silent_since.get_or_insert_with(Instant::now);
+                }
             } else if !letter.is_of_siblings() && child.state != ChildState::Killed {
                 child.kill_for(format!("it has not read what it is told: {} octets wait", child.line.waiting()));
             }
@@ -300,9 +317,9 @@ impl Instance {
         self.sockets.iter().any(|socket| socket.is_activated)
     }
 
-    /// The generations of the processes that are there.
-    pub(super) fn generations(&self) -> BTreeSet<u64> {
-        self.children.iter().map(|child| child.generation).collect()
+    /// The generations of the processes that leave.
+    pub(super) fn leaving_generations(&self) -> BTreeSet<u64> {
+        self.children.iter().filter(|child| child.is_leaving()).map(|child| child.generation).collect()
     }
 
     /// The slots that a plan fills anew. Those above its number are emptied at the end of the roll.

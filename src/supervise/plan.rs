@@ -110,6 +110,14 @@ impl Plan {
         loaded.files().iter().try_for_each(|(path, text)| identity.refuse_unreadable(path, text))
     }
 
+    /// Refuses a program that root would run and the user of the processes may replace.
+    pub(super) fn refuse_program(&self, program: &Path) -> Result<(), IdentityError> {
+        match &self.identity {
+            Some(identity) => identity.refuse_writable("the program", program),
+            None => Ok(()),
+        }
+    }
+
     /// The sockets that this plan wants: those of `open` that it keeps, and new ones. Those of a service manager stay,
     /// whatever the plan says.
     pub(super) fn sockets(&self, open: &[OpenSocket]) -> Result<Vec<OpenSocket>, PlanError> {

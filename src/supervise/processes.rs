@@ -102,8 +102,9 @@ impl Instance {
         let mut said = Vec::new();
         for child in &mut self.children {
             // A line that fails ends with its process, which is reaped.
-            let _ = child.line.flush();
-            let _ = child.line.fill();
+            if child.line.flush().is_err() || child.line.fill().is_err() {
+                child.silent_since.get_or_insert_with(Instant::now);
+            }
             child.line.drop_descriptors();
             // After a fault there are no words any more.
             while child.state != ChildState::Killed || child.failure.is_none() {
@@ -172,7 +173,11 @@ impl Instance {
             }
             FromProcess::Asked { for_what } => {
                 tracing::info!("process {pid}: its app asks for {for_what:?}");
-                self.end(for_what == Wish::Restart, None, 0);
+                let may = if for_what == Wish::Restart { self.restartable() } else { Ok(()) };
+                match may {
+                    Ok(()) => self.end(for_what == Wish::Restart, None, 0),
+                    Err(why) => tracing::error!("it does not start anew, and everything stays as it was:\n{why}"),
+                }
             }
             FromProcess::Needs { connections } => match self.bank.needs(pid.as_raw(), connections) {
                 Ok(letters) => self.deliver(letters),
@@ -293,7 +298,7 @@ impl Instance {
 
     /// When the instance ends and nobody accepts any more, nobody shall connect: a client that waits in the queue of a
     /// socket would wait in vain, where one that is refused may go elsewhere.
-    fn close_sockets(&mut self) {
+    pub(super) fn close_sockets(&mut self) {
         let is_over = self.ending.as_ref().is_some_and(|ending| !ending.starts_anew) && !self.is_activated();
         if is_over && self.children.iter().all(|child| child.closes || child.state == ChildState::Killed) {
             self.sockets.clear();

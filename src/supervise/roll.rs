@@ -12,8 +12,9 @@ use super::plan::{OpenSocket, Plan};
 
 /// How long a new binary may take to say whether it can serve the configuration, and whether it can take over.
 pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most generations of processes at a time, those that leave included.
-pub(super) const GENERATIONS: usize = 3;
+/// The most generations of processes that leave at a time: with one that serves there are three. After a crash or a
+/// roll that failed several generations may serve, for as long as it takes, and they count as one.
+pub(super) const LEAVING_GENERATIONS: usize = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -48,6 +49,8 @@ pub(super) struct Roll {
     pub(super) kind: RollKind,
     /// Whether an upgrade is past the step at which the supervisor became the new program.
     pub(super) has_taken_over: bool,
+    /// Whether it undoes one that failed.
+    pub(super) is_back: bool,
     pub(super) plan: Plan,
     pub(super) sockets: Vec<OpenSocket>,
     pub(super) step: Step,

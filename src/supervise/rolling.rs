@@ -6,13 +6,14 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::child::{ChildState, Image};
 use super::control::ClientId;
 use super::instance::{Instance, Slot};
 use super::plan::Plan;
-use super::roll::{CHECK_TIMEOUT, GENERATIONS, ProgramCheck, Roll, RollKind, Step, WantedRoll};
+use super::roll::{CHECK_TIMEOUT, LEAVING_GENERATIONS, ProgramCheck, Roll, RollKind, Step, WantedRoll};
 use super::state::STATE;
 use super::upgrade::REHEARSE;
 use crate::observe::log::one_lines;
@@ -34,7 +35,10 @@ impl Roll {
     /// Ends a check that still runs.
     pub(super) fn end_check(mut self) {
         if let Step::Checking(check) | Step::Rehearsing(_, check) = &mut self.step {
-            let _ = check.child.kill();
+            // With what it has started, which could hold on to what it was given.
+            if let Ok(group) = i32::try_from(check.child.id()) {
+                let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+            }
             let _ = check.child.wait();
         }
     }
@@ -76,19 +80,17 @@ impl Instance {
     }
 
     fn begin_wanted(&mut self, now: Instant) {
-        let generations = self.generations();
+        let leaving = self.leaving_generations();
         let is_starting = self.children.iter().any(|child| matches!(child.state, ChildState::Starting { .. }));
         let Some(wanted) = &mut self.wanted else { return };
         if !self.has_served || is_starting {
             return;
         }
         let word = wanted.kind.word();
-        if generations.len() >= GENERATIONS {
+        if leaving.len() >= LEAVING_GENERATIONS {
             if !wanted.is_said {
                 wanted.is_said = true;
-                tracing::warn!(
-                    "{word}: waits until an older generation of processes has ended; there are {GENERATIONS}"
-                );
+                tracing::warn!("{word}: waits until an older generation of processes has ended");
             }
             return;
         }
@@ -109,6 +111,13 @@ impl Instance {
         }
     }
 
+    /// Whether the instance could start anew: what it reads then is fit, and its program is nobody else's.
+    pub(super) fn restartable(&self) -> Result<(), String> {
+        let loaded = (self.blueprint.load)(None)?;
+        let plan = Plan::of(&loaded).map_err(|error| error.to_string())?;
+        plan.refuse_program(&self.blueprint.program).map_err(|error| error.to_string())
+    }
+
     /// Reads the configuration and opens what it needs.
     fn prepared(&self, kind: RollKind, waiting: Vec<ClientId>, now: Instant) -> Result<Roll, String> {
         let loaded = (self.blueprint.load)(None)?;
@@ -126,7 +135,8 @@ impl Instance {
             RollKind::Upgrade => Step::Checking(self.check(&plan, now)?),
         };
         let rest = self.slots_to_roll(&plan);
-        Ok(Roll { kind, has_taken_over: false, plan, sockets, step, rest, replaced: 0, waiting, began: now })
+        let (has_taken_over, is_back, replaced) = (false, false, 0);
+        Ok(Roll { kind, has_taken_over, is_back, plan, sockets, step, rest, replaced, waiting, began: now })
     }
 
     /// Runs the new program's `check`.
@@ -153,9 +163,7 @@ impl Instance {
         now: Instant,
     ) -> Result<ProgramCheck, String> {
         let program = &self.blueprint.program;
-        if let Some(identity) = &plan.identity {
-            identity.refuse_writable("the program", program).map_err(|error| error.to_string())?;
-        }
+        plan.refuse_program(program).map_err(|error| error.to_string())?;
         let failed = |error| format!("{}: its `{what}` cannot be run: {error}", program.display());
         let output = tempfile::tempfile().map_err(failed)?;
         let both = (output.try_clone().map_err(failed)?, output.try_clone().map_err(failed)?);
@@ -242,9 +250,15 @@ impl Instance {
     /// The roll failed: what serves goes on.
     pub(super) fn abort_roll(&mut self, why: &str) {
         let Some(mut roll) = self.roll.take() else { return };
-        let done = match roll.replaced {
-            0 => "everything stays as it was".to_owned(),
-            some => format!("{some} of {} processes had been replaced, and the others stay", roll.plan.processes),
+        let back = self.way_back(&roll);
+        let done = match (roll.replaced, &back) {
+            (0, _) => "everything stays as it was".to_owned(),
+            (some, Some(_)) => {
+                format!("{some} of {} processes had been replaced, which is undone now", roll.plan.processes)
+            }
+            (some, None) => {
+                format!("{some} of {} processes had been replaced, and the others stay", roll.plan.processes)
+            }
         };
         let text = format!("{} failed, and {done}:\n{}", roll.kind.word(), why.trim_end());
         tracing::error!("{text}");
@@ -253,9 +267,41 @@ impl Instance {
         if let Step::Rehearsing(new, _) = roll.step {
             self.retire(new);
         }
+        if roll.replaced > 0 && back.is_none() {
+            // They serve with them, so a further roll must know them.
+            let known: Vec<_> = self.sockets.iter().map(|socket| socket.address.clone()).collect();
+            self.sockets
+                .extend(std::mem::take(&mut roll.sockets).into_iter().filter(|new| !known.contains(&new.address)));
+        }
         roll.end_check();
         self.keep_slots();
+        self.roll = back;
         self.tell(&waiting, false, &text);
+    }
+
+    /// The roll that undoes a failed one: those that were replaced are replaced again, by what the plan says that
+    /// holds. `None` if there is nothing to undo, or undoing is what failed. After a take-over the new plan holds.
+    fn way_back(&mut self, failed: &Roll) -> Option<Roll> {
+        if failed.replaced == 0 || failed.is_back || failed.has_taken_over {
+            return None;
+        }
+        let plan = self.plan.clone();
+        let sockets = plan.sockets(&self.sockets).ok()?;
+        self.generation += 1;
+        let rest = (0..failed.replaced.min(plan.processes)).collect();
+        let (kind, began) = (RollKind::Reload, Instant::now());
+        Some(Roll {
+            kind,
+            has_taken_over: false,
+            is_back: true,
+            plan,
+            sockets,
+            step: Step::Next,
+            rest,
+            replaced: 0,
+            waiting: Vec::new(),
+            began,
+        })
     }
 
     /// There are as many slots as the plan has processes: what is above them leaves, and none stays empty.

@@ -8,7 +8,7 @@ use std::io::{self, Seek, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::bank::Books;
+use super::bank::{Books, EndedBooks};
 use super::control::ClientId;
 use super::roll::RollKind;
 use super::tls::TicketState;
@@ -71,8 +71,10 @@ pub(super) struct State {
     pub(super) totals: Totals,
     /// The configuration that the roll brings: what is in the file meanwhile may not be fit to be served.
     pub(super) conf: Option<ConfFile>,
-    /// The connections to databases that the processes hold.
+    /// The connections to databases that the processes hold, and those that ended ones held a moment ago.
     pub(super) books: Books,
+    #[serde(default)]
+    pub(super) ended_books: EndedBooks,
 }
 
 impl State {
@@ -100,6 +102,9 @@ pub(super) struct ChildOf {
     pub(super) lived_ms: u64,
     /// In how many milliseconds it is to be killed, if it leaves.
     pub(super) leaves_ms: Option<u64>,
+    /// In how many milliseconds it is to be killed, if it does not serve yet.
+    #[serde(default)]
+    pub(super) starts_ms: Option<u64>,
     pub(super) line: Unread,
     /// Whether the descriptor after its line is what it records.
     pub(super) is_recorded: bool,
@@ -140,6 +145,7 @@ mod tests {
             generation: 1,
             lived_ms: 9,
             leaves_ms: None,
+            starts_ms: None,
             line: line.unread(),
             is_recorded: false,
         };
@@ -166,6 +172,7 @@ mod tests {
             totals: Totals::default(),
             conf: None,
             books: Books::default(),
+            ended_books: EndedBooks::default(),
         };
         let mut read = State::read(&state.write().expect("there is room")).expect("it was written");
         let [(3, LearntBefore { age_ms: 7, learnt })] = &read.learnt[..] else { panic!("{:?}", read.learnt) };

@@ -138,6 +138,10 @@ impl Instance {
                 // The end of one that was killed for a fault will be seen, and another takes its place.
                 ChildState::Killed | ChildState::Starting { .. } | ChildState::Serving => None,
             },
+            starts_ms: match child.state {
+                ChildState::Starting { until } => Some(millis(until.saturating_duration_since(now))),
+                _ => None,
+            },
             line: child.line.unread(),
             is_recorded: child.recording.is_some(),
         });
@@ -172,6 +176,7 @@ impl Instance {
             totals: self.totals.clone(),
             conf: self.roll.as_ref().and_then(|roll| roll.plan.conf.clone()),
             books: self.bank.books(),
+            ended_books: self.bank.ended_books(now),
         }
     }
 
@@ -221,6 +226,7 @@ impl Instance {
         let roll = Roll {
             kind: RollKind::Upgrade,
             has_taken_over: true,
+            is_back: false,
             plan: plan.clone(),
             sockets: plan.sockets(&sockets).map_err(|error| AdoptError::Plan(error.to_string()))?,
             step: Step::Starting(Pid::from_raw(state.new)),
@@ -246,7 +252,7 @@ impl Instance {
             ending: None,
             last_crash: state.last_crash,
             notices: Notices::new(state.is_ready),
-            bank: Bank::of_books(state.books, leaving),
+            bank: Bank::of_books(state.books, state.ended_books, leaving, now),
             learnt: LearntBySlot::adopted(state.learnt, now),
             totals: state.totals,
             crashes: Crashes::adopted(state.crashed_ms, state.announces, now),
@@ -277,13 +283,14 @@ impl ChildOf {
             slot: self.slot,
             generation: self.generation,
             line: Line::resumed(socket, self.line),
-            state: match self.leaves_ms {
-                Some(wait) => ChildState::Leaving { until: now + Duration::from_millis(wait) },
-                None => ChildState::Serving,
+            state: match (self.leaves_ms, self.starts_ms) {
+                (Some(wait), _) => ChildState::Leaving { until: now + Duration::from_millis(wait) },
+                (None, Some(wait)) => ChildState::Starting { until: now + Duration::from_millis(wait) },
+                (None, None) => ChildState::Serving,
             },
             is_asked_to_leave: self.leaves_ms.is_some(),
             silent_since: None,
-            has_served: true,
+            has_served: self.starts_ms.is_none(),
             closes: self.leaves_ms.is_some(),
             started: now.checked_sub(Duration::from_millis(self.lived_ms)).unwrap_or(now),
             recording,

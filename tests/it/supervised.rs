@@ -5,6 +5,7 @@ mod commands;
 mod control;
 mod liars;
 mod rights;
+mod setbacks;
 mod strangers;
 mod upgrades;
 

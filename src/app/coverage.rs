@@ -118,7 +118,7 @@ impl RequestContext {
     pub fn coverage_detail(&self) -> CoverageDetail {
         *self.coverage.detail.get_or_init(|| {
             let site = &self.services.site;
-            let may_learn = || self.shows_devel() || self.is_admin();
+            let may_learn = || self.shows_devel() || self.is_known_admin();
             site.server.coverage_detail.unwrap_or_else(|| match may_learn() {
                 true => CoverageDetail::Names,
                 false => CoverageDetail::Positions,
@@ -127,7 +127,12 @@ impl RequestContext {
     }
 
     pub(crate) fn audience(&self) -> Audience {
-        Audience { devel: self.shows_devel(), detail: self.coverage_detail() }
+        let devel = self.shows_devel();
+        match self.coverage.has_calls() || self.services.site.server.coverage_detail.is_some() {
+            true => Audience { devel, detail: self.coverage_detail() },
+            // There is nothing to tell, so nobody is asked who he is.
+            false => Audience::stranger(devel),
+        }
     }
 
     /// Whether the client gets what devel mode shows. That is for this machine alone: a proxy on it, such as a tunnel

@@ -21,6 +21,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, Uri, Version};
 use bytes::Bytes;
 use skitai_actors::kit::Party;
+use tokio::sync::OnceCell;
 
 use self::admin_login::AdminVerdict;
 use self::client::RequestClient;
@@ -53,8 +54,8 @@ pub struct Request {
     pub(crate) route_path: OnceLock<Arc<str>>,
     /// The key for fair shares: all calls made for this request, and for its copies, count as one party.
     pub(crate) party: Party,
-    /// What became of its login as `admin`, once it is asked for.
-    pub(crate) login: OnceLock<AdminVerdict>,
+    /// What became of its login as `admin`, once it is asked for. The calls of a batch have one.
+    pub(crate) login: OnceLock<Arc<OnceCell<AdminVerdict>>>,
     /// It stands for a call of a batch that is not the first.
     pub(crate) is_further_call: bool,
     /// The id, once it is needed.

@@ -12,6 +12,6 @@ pub(crate) fn app() -> App {
 /// The server's status tree. `filter` picks one branch, such as `clusters` or `cluster:mysearch`.
 #[route("/", methods = ["GET", "HEAD"], name = "tree")]
 async fn tree(was: Was, filter: Option<String>) -> Result<Value> {
-    was.require_admin("the status page asks for the user `admin` and the admin_password")?;
+    was.require_admin("the status page asks for the user `admin` and the admin_password").await?;
     Ok(was.status(filter.as_deref()).await)
 }

@@ -58,7 +58,7 @@ pub(crate) fn app() -> App {
 
 #[route("/list", methods = ["GET"], name = "system.listMethods")]
 async fn list_methods(was: Was) -> Result<Vec<String>> {
-    access::check(&was)?;
+    access::check(&was).await?;
     let mut names: Vec<String> = listing::all(&was).into_iter().map(|method| method.name).collect();
     names.extend(OWN.iter().map(|(name, _)| (*name).to_owned()));
     names.sort_unstable();
@@ -68,7 +68,7 @@ async fn list_methods(was: Was) -> Result<Vec<String>> {
 
 #[route("/help", methods = ["GET"], name = "system.methodHelp")]
 async fn method_help(was: Was, #[arg(doc = "the method's name")] method: String) -> Result<String> {
-    access::check(&was)?;
+    access::check(&was).await?;
     if let Some(found) = listing::one(&was, &method) {
         return Ok(found.route.doc.to_owned());
     }
@@ -78,7 +78,7 @@ async fn method_help(was: Was, #[arg(doc = "the method's name")] method: String)
 
 #[route("/signature", methods = ["GET"], name = "system.methodSignature")]
 async fn method_signature(was: Was, #[arg(doc = "the method's name")] method: String) -> Result<Value> {
-    access::check(&was)?;
+    access::check(&was).await?;
     if let Some(found) = listing::one(&was, &method) {
         // The value that the specification demands for an unknown signature.
         let undef = || Value::String("undef".to_owned());
@@ -105,7 +105,7 @@ fn unknown(method: &str) -> Error {
 /// The capabilities, as the "getCapabilities" proposal of 2003 defines them: name to address and version.
 #[route("/capabilities", methods = ["GET"], name = "system.getCapabilities")]
 async fn capabilities(was: Was) -> Result<Value> {
-    access::check(&was)?;
+    access::check(&was).await?;
     let one = |name: &'static str, url: &str, version: i64| {
         let about = [("specUrl", Value::String(url.to_owned())), ("specVersion", Value::Int(version))];
         (name, Value::from_pairs(about))
@@ -123,7 +123,7 @@ async fn capabilities(was: Was) -> Result<Value> {
 
 #[route("/openrpc.json", methods = ["GET"], name = "rpc.discover")]
 async fn discover(was: Was) -> Result<Value> {
-    access::check(&was)?;
+    access::check(&was).await?;
     if was.face() == Face::Web {
         was.response.update("cache-control", "no-cache");
     }

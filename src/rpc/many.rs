@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use futures_util::{StreamExt, stream};
@@ -45,9 +46,7 @@ impl<'w> Many<'w> {
     pub(super) async fn of(thread: &'w ServingThread, builder: RequestBuilder) -> Result<Many<'w>, Error> {
         // Before the request is copied for each of them: all have one id and one login.
         builder.request().request_id();
-        if let Some(admin) = &thread.site.admin {
-            admin.judge_once(builder.request(), &thread.counts);
-        }
+        builder.request().login.get_or_init(Arc::default);
         let use_session =
             thread.site.router.mounts().iter().any(|mount| mount.app.as_ref().is_some_and(|app| app.use_session));
         let (session, visit) = sessions::load(&thread.services, use_session, builder.cookie()).await?;

@@ -43,10 +43,6 @@ pub(crate) async fn serve(
         let (client, method, uri) = (request.client_addr(), request.method.clone(), request.uri.clone());
         account.head = Some(Box::new(LoggedHead { client, method, uri, id }));
     }
-    if let Some(admin) = thread.site.admin.as_ref().filter(|admin| admin.has_hash()) {
-        // Before it comes to a handler, who asks without a wait.
-        Box::pin(admin.prove(builder.request(), &thread.counts)).await;
-    }
     let admitted = match (names::check(thread, builder.request()), thread.gates.at(builder.request())) {
         (Err(error), _) | (Ok(()), Err(error)) => {
             Err(respond::before_apps(&error, builder.request(), thread.site.server.devel))

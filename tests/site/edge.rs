@@ -22,7 +22,7 @@ async fn framed(was: Was) -> &'static str {
 /// Whether the client is `admin`.
 #[route("/admitted")]
 async fn admitted(was: Was) -> String {
-    was.is_admin().to_string()
+    was.is_admin().await.to_string()
 }
 
 /// Whole addresses.

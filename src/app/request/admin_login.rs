@@ -1,11 +1,15 @@
 //! The login of the user `admin`: whether a request has its password, and for whom the admin pages are.
 //!
-//! A password is compared by its digest, in constant time. A hash is computed off the event loop, before the request
-//! comes to a handler ([`AdminLogin::prove`]), a few at a time; who has proven it once is known by the digest then.
-//! Both are behind the [throttle](super::admin_throttle). A request is judged once, however often it is asked.
+//! Only who asks has it judged: the server's own pages and handlers, behind everything that keeps a request out. A
+//! login that nobody asks for, such as that of an app's own user `admin`, costs nothing and is no guess.
+//!
+//! A password is compared by its digest, in constant time. A hash is computed off the event loop, a few at a time and
+//! one for an address, until somebody has proven it: from then on it is compared by the digest as well. Both are behind
+//! the [throttle](super::admin_throttle). A request is judged once, however often it is asked.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -13,8 +17,9 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 use skitai_actors::spec::Secret;
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::Request;
 use super::admin_throttle::{GuessNews, LoginThrottle};
@@ -24,8 +29,10 @@ use crate::app::{Error, Result};
 use crate::config::PasswordHash;
 use crate::observe::counts::{Counts, TurnedAway};
 
-/// Hashes that are computed at a time. Who comes beyond has to come again.
+/// Hashes that are computed at a time.
 const AT_ONCE: usize = 2;
+/// How long a login waits until one may be computed for it. Who has waited in vain has to come again.
+const PATIENCE: Duration = Duration::from_secs(2);
 const AGAIN_IN: u32 = 1;
 const USER: &[u8] = b"admin:";
 
@@ -35,7 +42,11 @@ pub(crate) struct AdminLogin {
     known: OnceLock<Vec<u8>>,
     hash: Option<PasswordHash>,
     throttle: LoginThrottle,
-    computing: Semaphore,
+    computing: Arc<Semaphore>,
+    /// The addresses for which one is computed, or waits for it.
+    busy: Mutex<HashSet<IpAddr>>,
+    /// One of them is free again.
+    freed: Notify,
 }
 
 /// What became of a request's login.
@@ -46,6 +57,22 @@ pub(crate) enum AdminVerdict {
     Refused,
     /// Nothing was compared, because too many were wrong before: so many seconds are left.
     Wait(u32),
+    /// Nothing was compared, because others are being computed.
+    Busy,
+}
+
+/// The right to compute a hash for an address.
+struct Turn {
+    login: Arc<AdminLogin>,
+    address: IpAddr,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.login.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.address);
+        self.login.freed.notify_waiters();
+    }
 }
 
 impl std::fmt::Debug for AdminLogin {
@@ -62,7 +89,14 @@ impl AdminLogin {
         if hash.is_none() {
             let _ = known.set(digest_of(&[USER, password.0.as_bytes()].concat()));
         }
-        AdminLogin { known, hash, throttle: LoginThrottle::default(), computing: Semaphore::new(AT_ONCE) }
+        AdminLogin {
+            known,
+            hash,
+            throttle: LoginThrottle::default(),
+            computing: Arc::new(Semaphore::new(AT_ONCE)),
+            busy: Mutex::default(),
+            freed: Notify::new(),
+        }
     }
 
     /// From now on wrong passwords are told, for the other processes.
@@ -75,32 +109,35 @@ impl AdminLogin {
         self.throttle.heard(address, news, now);
     }
 
-    /// Whether its password is compared by a hash, which takes long.
-    pub(crate) fn has_hash(&self) -> bool {
-        self.hash.is_some()
-    }
-
-    /// Judges a request before it is copied for each of many calls: one guess is one.
-    pub(crate) fn judge_once(&self, request: &Request, counts: &Counts) {
-        if request.get_header("authorization").is_some() {
-            request.login.get_or_init(|| self.judge(request, counts));
-        }
-    }
-
     /// Judges a request.
-    fn judge(&self, request: &Request, counts: &Counts) -> AdminVerdict {
-        let Some(credentials) = credentials(request) else { return AdminVerdict::Refused };
-        let (address, now) = (address(request), Instant::now());
-        if let Some(wait) = self.throttle.wait(address, now) {
+    async fn judge(self: &Arc<Self>, request: &Request, counts: &Counts) -> AdminVerdict {
+        let Some(given) = credentials(request) else { return AdminVerdict::Refused };
+        let address = address(request);
+        let verdict = match self.compared(address, &given) {
+            Some(verdict) => verdict,
+            None => Box::pin(self.computed(address, given)).await,
+        };
+        if verdict != AdminVerdict::Admitted {
             counts.turned_away(TurnedAway::Login);
-            return AdminVerdict::Wait(seconds(wait));
         }
-        if self.is_known(&credentials) {
-            self.throttle.succeed(address);
-            return AdminVerdict::Admitted;
+        verdict
+    }
+
+    /// Judges a request without a wait; `None` if a hash would have to be computed.
+    fn compared(&self, address: IpAddr, given: &[u8]) -> Option<AdminVerdict> {
+        let now = Instant::now();
+        if let Some(wait) = self.throttle.wait(address, now) {
+            return Some(AdminVerdict::Wait(seconds(wait)));
         }
-        counts.turned_away(TurnedAway::Login);
-        self.refused(address, now)
+        // Whoever has another password than the known one has a wrong one, whatever its hash.
+        self.known.get()?;
+        Some(match self.is_known(given) {
+            true => {
+                self.throttle.succeed(address);
+                AdminVerdict::Admitted
+            }
+            false => self.refused(address, now),
+        })
     }
 
     fn is_known(&self, credentials: &[u8]) -> bool {
@@ -118,34 +155,43 @@ impl AdminLogin {
         AdminVerdict::Refused
     }
 
-    /// Computes the hash of what a request brings, and notes what came of it in the request.
-    pub(crate) async fn prove(&self, request: &Request, counts: &Counts) {
-        let (Some(hash), Some(given)) = (&self.hash, credentials(request)) else { return };
-        if self.is_known(&given) {
-            return;
+    /// Computes the hash of what a request brings, when it is its turn.
+    async fn computed(self: &Arc<Self>, address: IpAddr, given: Vec<u8>) -> AdminVerdict {
+        let Some(hash) = self.hash.clone() else { return AdminVerdict::Refused };
+        let Ok(turn) = timeout(PATIENCE, self.turn(address)).await else { return AdminVerdict::Busy };
+        // Others of this address may have guessed meanwhile, or somebody has proven it.
+        if let Some(verdict) = self.compared(address, &given) {
+            return verdict;
         }
-        let verdict = self.computed(hash, &given, request).await;
-        if verdict != AdminVerdict::Admitted {
-            counts.turned_away(TurnedAway::Login);
-        }
-        let _ = request.login.set(verdict);
+        // To its end, whoever hangs up: else one could guess without being counted, and compute more at a time.
+        let computed = move || {
+            let login = &turn.login;
+            match hash.is_of(&given[USER.len()..]) {
+                true => {
+                    let _ = login.known.set(digest_of(&given));
+                    login.throttle.succeed(address);
+                    AdminVerdict::Admitted
+                }
+                false => login.refused(address, Instant::now()),
+            }
+        };
+        tokio::task::spawn_blocking(computed).await.unwrap_or(AdminVerdict::Refused)
     }
 
-    async fn computed(&self, hash: &PasswordHash, given: &[u8], request: &Request) -> AdminVerdict {
-        let address = address(request);
-        if let Some(wait) = self.throttle.wait(address, Instant::now()) {
-            return AdminVerdict::Wait(seconds(wait));
+    /// Waits until no other login of this address is computed, and there is room.
+    async fn turn(self: &Arc<Self>, address: IpAddr) -> Turn {
+        loop {
+            // Made before the look, so that nothing is missed after it.
+            let freed = self.freed.notified();
+            if self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(address) {
+                break;
+            }
+            freed.await;
         }
-        let Ok(_permit) = self.computing.try_acquire() else { return AdminVerdict::Wait(AGAIN_IN) };
-        let (hash, password) = (hash.clone(), given[USER.len()..].to_vec());
-        let computed = tokio::task::spawn_blocking(move || hash.is_of(&password)).await;
-        if computed.is_ok_and(|is_right| is_right) {
-            let _ = self.known.set(digest_of(given));
-            self.throttle.succeed(address);
-            AdminVerdict::Admitted
-        } else {
-            self.refused(address, Instant::now())
-        }
+        // Held from here on, because the wait may be given up.
+        let mut turn = Turn { login: self.clone(), address, _permit: None };
+        turn._permit = self.computing.clone().acquire_owned().await.ok();
+        turn
     }
 }
 
@@ -175,19 +221,36 @@ fn address(request: &Request) -> IpAddr {
 impl RequestContext {
     /// True if the request carries the login of the user `admin` (`admin_password`), as Basic authorization. After some
     /// wrong passwords from an address it is false for a time, whatever comes from there.
-    pub fn is_admin(&self) -> bool {
-        self.admin_verdict() == AdminVerdict::Admitted
+    pub async fn is_admin(&self) -> bool {
+        self.admin_verdict().await == AdminVerdict::Admitted
     }
 
-    fn admin_verdict(&self) -> AdminVerdict {
-        let services = self.services();
-        let judged = || services.site.admin.as_ref().map(|admin| admin.judge(&self.request, &services.counts));
-        *self.request.login.get_or_init(|| judged().unwrap_or(AdminVerdict::Refused))
+    async fn admin_verdict(&self) -> AdminVerdict {
+        let (services, request) = (self.services(), &self.request);
+        let Some(admin) = &services.site.admin else { return AdminVerdict::Refused };
+        *request.login.get_or_init(Arc::default).get_or_init(|| admin.judge(request, &services.counts)).await
+    }
+
+    /// The same without a wait: false for a login whose hash would have to be computed.
+    pub(crate) fn is_known_admin(&self) -> bool {
+        let (services, request) = (self.services(), &self.request);
+        let Some(admin) = &services.site.admin else { return false };
+        let login = request.login.get_or_init(Arc::default);
+        let judged = || {
+            let given = credentials(request)?;
+            let verdict = admin.compared(address(request), &given)?;
+            if verdict != AdminVerdict::Admitted {
+                services.counts.turned_away(TurnedAway::Login);
+            }
+            let _ = login.set(verdict);
+            Some(verdict)
+        };
+        login.get().copied().or_else(judged) == Some(AdminVerdict::Admitted)
     }
 
     /// Lets the user `admin` see a page of the server's own; `what` is said to everybody else. A password that would
     /// come in clear text is not asked for, except on this machine or where the configuration says so.
-    pub(crate) fn require_admin(&self, what: &str) -> Result<()> {
+    pub(crate) async fn require_admin(&self, what: &str) -> Result<()> {
         let is_safe = self.request.is_secure() || self.request.is_local();
         if !is_safe && !self.services().site.server.admin_clear {
             return Err(Error::new(
@@ -196,10 +259,13 @@ impl RequestContext {
                  `trusted_proxies`) or from this machine, or write `admin_clear = yes`",
             ));
         }
-        match self.admin_verdict() {
+        match self.admin_verdict().await {
             AdminVerdict::Admitted => Ok(()),
             AdminVerdict::Wait(wait) => {
                 Err(Error::new(429, "too many wrong passwords came from your address").retry_after(wait))
+            }
+            AdminVerdict::Busy => {
+                Err(Error::new(503, "other logins of `admin` are being looked at").retry_after(AGAIN_IN))
             }
             AdminVerdict::Refused => {
                 if self.face() == Face::Web {

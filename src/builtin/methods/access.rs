@@ -30,10 +30,10 @@ impl Access {
 }
 
 /// An error for a client that may not ask.
-pub(crate) fn check(was: &Was) -> Result<()> {
+pub(crate) async fn check(was: &Was) -> Result<()> {
     let access = was.registered::<Access>(OBJECT)?;
     if access.is_public || (access.is_devel && was.request.is_local()) {
         return Ok(());
     }
-    was.require_admin("the methods are listed for the user `admin` with the admin_password")
+    was.require_admin("the methods are listed for the user `admin` with the admin_password").await
 }

@@ -14,7 +14,7 @@ use crate::prelude::{Value, route};
 
 #[route("/", methods = ["GET"], name = "methods.page")]
 pub(crate) async fn page(was: Was) -> Result<Page> {
-    access::check(&was)?;
+    access::check(&was).await?;
     let methods: Vec<Json> = listing::all(&was).iter().map(shown).collect();
     let base = was.base_url();
     Ok(Page::new("methods.html")
@@ -78,7 +78,7 @@ fn example(kind: Kind) -> String {
 /// Where the form of a method leads: its path, with the placeholders filled in, and the rest as a query.
 #[route("/open/<skitai_method>", methods = ["GET"], name = "methods.open")]
 pub(crate) async fn open(was: Was, skitai_method: String, rest: Form) -> Result<Response> {
-    access::check(&was)?;
+    access::check(&was).await?;
     let method = listing::one(&was, &skitai_method).ok_or_else(|| unknown(&skitai_method))?;
     Ok(Response::redirect(target(&method, &rest)))
 }

@@ -121,6 +121,56 @@ fn a_hash_may_stand_in_its_place() {
     assert_eq!(site.get("/admitted").text(), "false");
 }
 
+/// A hash that takes long in this program.
+fn slow_hash(rounds: &str) -> String {
+    foreign::python("hash_password.py", &["correct horse battery", rounds]).trim().to_owned()
+}
+
+#[test]
+fn a_login_that_nobody_asks_for_is_no_guess() {
+    let scenario = behind_a_proxy().server("admin_password", &slow_hash("300000")).server("server_names", "127.0.0.1");
+    let scenario = scenario.route("/guarded = behind");
+    let site = scenario.section("[mount /guarded]\ndeny = 203.0.113.0/24").start();
+    let login = basic("admin", "of an app's own user");
+    let ask = |path: &str, host: &str| {
+        let head = format!("Host: {host}\r\nX-Forwarded-For: 203.0.113.9\r\nAuthorization: {login}\r\n\r\n");
+        site.conn().send(format!("GET {path} HTTP/1.1\r\n{head}")).read().code
+    };
+    for _ in 0..5 {
+        assert_eq!(ask("/guarded/told", "127.0.0.1"), 403);
+        assert_eq!(ask("/identified", "elsewhere.example"), 421);
+        assert_eq!(ask("/identified", "127.0.0.1"), 200);
+        assert_eq!(ask("/nothing-here", "127.0.0.1"), 404);
+    }
+    assert_eq!(site.log().matches("a wrong password for `admin`").count(), 0);
+    // Where it is asked for, it is one, and the right one is not held up by it.
+    assert_eq!(ask("/admitted", "127.0.0.1"), 200);
+    eventually("it is told", || site.log().contains("a wrong password for `admin`").then_some(()));
+    status(&site, "203.0.113.9", "correct horse battery").expect_code(200);
+    // From now on nothing is computed.
+    let began = Instant::now();
+    assert_eq!(status(&site, "203.0.113.10", "a guess").code, 401);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+#[test]
+fn logins_that_find_no_place_are_told_so() {
+    let site = behind_a_proxy().server("admin_password", &slow_hash("1000000")).start();
+    let replies: Vec<Reply> = std::thread::scope(|scope| {
+        let guess = |nth: u8| status(&site, &format!("203.0.113.{nth}"), "a guess");
+        let guesses: Vec<_> = (1..=16).map(|nth| scope.spawn(move || guess(nth))).collect();
+        guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
+    });
+    assert!(replies.iter().all(|reply| [401, 503].contains(&reply.code)), "{replies:?}");
+    let busy = replies.iter().find(|reply| reply.code == 503).expect("not all were computed in two seconds");
+    assert!(busy.header("retry-after") == "1" && message(busy).contains("other logins"), "{busy:?}");
+    let again = || status(&site, "203.0.113.99", "correct horse battery").code == 200;
+    eventually("the right one is let in", || again().then_some(()));
+    // Those that were not computed are no guesses.
+    let computed = replies.iter().filter(|reply| reply.code == 401).count();
+    assert_eq!(site.log().matches("a wrong password for `admin`").count(), computed);
+}
+
 #[test]
 fn check_and_start_warn_of_a_short_one_and_refuse_what_is_no_hash() {
     let warned = TestServer::site().server("admin_password", "short-7");

@@ -4,14 +4,13 @@
 //! It sends nobody to a host that is not the site's own: whoever could have a link of ours lead to theirs would have
 //! our name for it. The hosts are `server_names`, and where there are none, those of the certificates.
 
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpResponse};
-use tokio::fs::File;
-use tokio::io::AsyncReadExt as _;
 
 use super::respond;
 use super::thread::ServingThread;
@@ -22,11 +21,17 @@ use crate::app::request::host::name_of;
 use crate::config::ServerSettings;
 use crate::connection::{Incoming, Peer};
 use crate::observe::access::AccessLine;
+use crate::observe::plain_file;
+use crate::observe::seldom::Seldom;
 use crate::tls::certificates::Certificates;
 
 const CHALLENGES: &str = "/.well-known/acme-challenge/";
 /// The longest answer to a challenge, in octets; one has some ninety.
 const LONGEST: u64 = 64 << 10;
+/// The longest token, in octets; one has some forty.
+const LONGEST_TOKEN: usize = 128;
+/// Files that cannot be read, which anybody can ask for.
+static TOLD: Seldom = Seldom::new(5);
 /// The port that a URL of HTTPS need not name.
 const HTTPS: u16 = 443;
 
@@ -64,19 +69,13 @@ pub(crate) async fn reply(
 async fn challenge(folder: &Path, token: &str) -> Result<HttpResponse, Error> {
     let is_token = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
     let none = || Error::new(404, "there is no such challenge");
-    if token.is_empty() || !token.bytes().all(is_token) {
+    if token.is_empty() || token.len() > LONGEST_TOKEN || !token.bytes().all(is_token) {
         return Err(none());
     }
     let path = folder.join(&CHALLENGES[1..]).join(token);
-    let read = async {
-        let file = File::open(&path).await?;
-        let mut octets = Vec::new();
-        if file.metadata().await?.is_file() {
-            file.take(LONGEST).read_to_end(&mut octets).await?;
-        }
-        Ok::<_, std::io::Error>(octets)
-    };
-    match read.await {
+    let shown = path.display().to_string();
+    match tokio::task::spawn_blocking(move || answer(&path)).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+    {
         Ok(octets) if !octets.is_empty() => {
             let mut reply = HttpResponse::with_body(StatusCode::OK, actix_web::body::BoxBody::new(octets));
             let headers = reply.headers_mut();
@@ -85,11 +84,29 @@ async fn challenge(folder: &Path, token: &str) -> Result<HttpResponse, Error> {
             Ok(reply)
         }
         Ok(_) => Err(none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            tracing::debug!("{shown}: {error}; a challenge of ACME is answered with 404");
+            Err(none())
+        }
         Err(error) => {
-            tracing::warn!("{}: {error}; a challenge of ACME is answered with 404", path.display());
+            if let Some(tail) = TOLD.tail(Instant::now()) {
+                tracing::warn!("{shown}: {error}; a challenge of ACME is answered with 404{tail}");
+            }
             Err(none())
         }
     }
+}
+
+/// What a file has in it. Who may write there may not be who may read everything, so no link is followed, and nothing
+/// is opened that could be waited for.
+fn answer(path: &Path) -> io::Result<Vec<u8>> {
+    let file = plain_file::read(path, false)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut octets = Vec::new();
+    file.take(LONGEST).read_to_end(&mut octets)?;
+    Ok(octets)
 }
 
 fn redirect(

@@ -82,6 +82,17 @@ fn a_challenge_is_answered_and_its_certificate_is_taken_up() {
     for target in ["none", "", "..%2f..%2fsecret", "../../secret", "%2e%2e/%2e%2e/secret", "a/b"] {
         asked(&format!("/.well-known/acme-challenge/{target}")).expect_code(404);
     }
+    asked(&format!("/.well-known/acme-challenge/{}", "x".repeat(300))).expect_code(404);
+    assert!(!site.log().contains("No such file"), "anybody could fill the log: {}", site.log());
+    // What is no file of its own is not served, and nobody waits for it.
+    std::os::unix::fs::symlink(webroot.join("secret"), folder.join("link")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", folder.join("device")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(folder.join("fifo")).status().unwrap().success());
+    for nth in 0..40 {
+        asked(&format!("/.well-known/acme-challenge/{}", ["fifo", "link", "device", "fifo"][nth % 4])).expect_code(404);
+    }
+    assert!(site.log().contains("it is a FIFO") && site.log().contains("of the kind"), "{}", site.log());
+    asked(&format!("/.well-known/acme-challenge/{token}")).expect_code(200);
     // The authority has issued it; certbot's deploy hook is a reload.
     let second = pki.issue("second", "DNS:a.example", 90);
     pki.put("second");

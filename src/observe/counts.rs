@@ -14,6 +14,8 @@ pub(crate) enum TurnedAway {
     Full,
     /// `max_connections_per_address`.
     OfAddress,
+    /// A TLS handshake failed or was not over in time.
+    Handshake,
     /// What came is no request, too large a one, or came too slowly.
     Head,
     /// `server_names`.
@@ -29,7 +31,8 @@ pub(crate) enum TurnedAway {
 }
 
 /// Their names in the status, in the order of [`TurnedAway`]. A name must mean to `status::merge` that it is added up.
-const TURNED_AWAY: [&str; 8] = ["full", "of_address", "head", "name", "access", "rate", "under_way", "login"];
+const TURNED_AWAY: [&str; 9] =
+    ["full", "of_address", "handshake", "head", "name", "access", "rate", "under_way", "login"];
 
 /// Requests by their result. Aligned to two cache lines, because processors fetch them in pairs.
 #[derive(Debug, Default)]

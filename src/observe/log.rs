@@ -70,7 +70,11 @@ fn of_environment() -> Targets {
 /// Parses `RUST_LOG`, such as `debug` or `warn,skitai_actors=debug`; the default if it cannot be parsed. It does not
 /// parse names of spans: there are none, and the filter that knows them compiles a regular-expression engine.
 fn chosen(levels: &str) -> Targets {
-    let default = || Targets::new().with_default(LevelFilter::INFO).with_target("actix_server", LevelFilter::WARN);
+    let default = || {
+        let quieter = Targets::new().with_default(LevelFilter::INFO).with_target("actix_server", LevelFilter::WARN);
+        // It warns of every client that does something wrong.
+        quieter.with_target("rustls", LevelFilter::ERROR)
+    };
     Some(levels.trim()).filter(|text| !text.is_empty()).and_then(|text| text.parse().ok()).unwrap_or_else(default)
 }
 
@@ -132,18 +136,19 @@ mod tests {
     fn levels_are_those_of_the_environment() {
         let levels_of = |levels: &str| {
             let chosen = chosen(levels);
-            ["skitai::edge", "skitai_actors::db", "actix_server"].map(|target| {
+            ["skitai::edge", "skitai_actors::db", "actix_server", "rustls::conn"].map(|target| {
                 [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR]
                     .into_iter()
                     .find(|level| chosen.would_enable(target, level))
             })
         };
-        let default = [Some(Level::INFO), Some(Level::INFO), Some(Level::WARN)];
+        let default = [Some(Level::INFO), Some(Level::INFO), Some(Level::WARN), Some(Level::ERROR)];
         assert_eq!(["", "  ", "skitai=loud"].map(levels_of), [default; 3]);
-        assert_eq!(levels_of("debug"), [Some(Level::DEBUG); 3]);
-        assert_eq!(levels_of("warn,skitai_actors=debug"), [Some(Level::WARN), Some(Level::DEBUG), Some(Level::WARN)]);
-        assert_eq!(levels_of("skitai"), [Some(Level::TRACE), Some(Level::TRACE), None]);
-        assert_eq!(levels_of("OFF"), [None; 3]);
+        assert_eq!(levels_of("debug"), [Some(Level::DEBUG); 4]);
+        let warn = Some(Level::WARN);
+        assert_eq!(levels_of("warn,skitai_actors=debug"), [warn, Some(Level::DEBUG), warn, warn]);
+        assert_eq!(levels_of("skitai"), [Some(Level::TRACE), Some(Level::TRACE), None, None]);
+        assert_eq!(levels_of("OFF"), [None; 4]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::dev::AppConfig;
 
@@ -23,8 +24,12 @@ use crate::edge::thread::ServingThread;
 use crate::observe::counts::TurnedAway;
 use crate::observe::log::one_line;
 use crate::observe::panics::Panicked;
+use crate::observe::seldom::Seldom;
 use crate::tls::certificates::Certificates;
 use crate::tls::client::TlsClient;
+
+/// Handshakes that failed.
+static HANDSHAKES: Seldom = Seldom::new(20);
 
 /// Starts the serving state of the current thread, with its actors. `config` has the address of the server.
 pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<ServingThread> {
@@ -165,9 +170,12 @@ impl Service for Rc<ThreadSlot> {
     }
 
     fn greeting_failed(&self, peer: Option<Peer>, why: &io::Error) {
-        let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
-        // Any client can cause it, so it raises no alarm.
-        tracing::info!(peer, "a TLS handshake failed: {}", one_line(&why.to_string()));
+        self.thread().counts.turned_away(TurnedAway::Handshake);
+        // Any client can cause it, so it raises no alarm, and fills no disk.
+        if let Some(tail) = HANDSHAKES.tail(Instant::now()) {
+            let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
+            tracing::info!(peer, "a TLS handshake failed: {}{tail}", one_line(&why.to_string()));
+        }
     }
 
     fn cut(&self, head: &[u8], why: &(dyn Error + 'static)) {

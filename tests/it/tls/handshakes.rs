@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::made::{Pki, curl, python, s_client};
 use crate::harness::foreign::node;
+use crate::harness::server::ADMIN_PASSWORD;
 use crate::harness::{TestServer, eventually, foreign};
 
 const REQUEST: &str = "GET /tls/seen HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n";
@@ -55,6 +56,33 @@ fn clients_of_four_makers_are_served_over_tls() {
     let told = s_client(site.port(), &pki, &["-showcerts", "-servername", "a.example"], REQUEST);
     assert_eq!(told.matches("-----BEGIN CERTIFICATE-----").count(), 2, "{told}");
     assert!(told.contains("Verify return code: 0 (ok)") && told.contains("HTTP/1.1 200 OK"), "{told}");
+}
+
+#[test]
+fn bad_handshakes_are_counted_and_fill_no_log() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", 90);
+    let site = pki.site().start();
+    for _ in 0..60 {
+        let mut stream = TcpStream::connect(("127.0.0.1", site.port())).unwrap();
+        // The record of a handshake that has a message of no kind.
+        stream.write_all(b"\x16\x03\x01\x00\x04\xff\x00\x00\x00").unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    let login = format!("Authorization: {}", crate::status::basic("admin", ADMIN_PASSWORD));
+    let told = curl(&pki, "a.example", site.port(), "/status?filter=requests", &["-H", &login, "-L"]);
+    assert!(told.contains("\"handshake\":60"), "{told}");
+    let log = site.log();
+    let lines = log.matches("a TLS handshake failed").count();
+    assert!((1..=40).contains(&lines) && log.contains("more of the kind are counted only"), "{lines}: {log}");
+    // A client that does not like the certificate says so, and rustls warns of it.
+    let told = python(&pki, site.port(), "/tls/seen", &["--name", "elsewhere.test"]);
+    assert!(told["error"].as_str().is_some(), "{told}");
+    eventually("all are counted", || {
+        let told = curl(&pki, "a.example", site.port(), "/status?filter=requests", &["-H", &login, "-L"]);
+        told.contains("\"handshake\":61").then_some(())
+    });
+    assert!(!site.log().contains(" WARN "), "{}", site.log());
 }
 
 #[test]

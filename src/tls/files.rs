@@ -95,18 +95,19 @@ fn read(file: &File) -> io::Result<Vec<u8>> {
     }
 }
 
-/// What files are behind paths: another value when one was written, or when a link in front of it leads elsewhere.
+/// What files are behind paths: another value when one was written or may be read by others, or when a link in front of it leads elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TlsStamp(Vec<Option<FileVersion>>);
 
-/// Device, inode, time of the last change of its content, and length.
-type FileVersion = (u64, u64, i64, i64, u64);
+/// Device, inode, time of the last change of its content, that of its owner and rights, and length.
+type FileVersion = (u64, u64, [i64; 4], u64);
 
 impl TlsStamp {
     pub(crate) fn of(paths: &[PathBuf]) -> TlsStamp {
         let one = |path: &PathBuf| {
             let file = fs::metadata(path).ok()?;
-            Some((file.dev(), file.ino(), file.mtime(), file.mtime_nsec(), file.size()))
+            let changed = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()];
+            Some((file.dev(), file.ino(), changed, file.size()))
         };
         TlsStamp(paths.iter().map(one).collect())
     }

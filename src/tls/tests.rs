@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -15,6 +15,23 @@ use super::files::{TlsFiles, TlsStamp};
 use super::resolver::ByName;
 use super::tickets::{TicketSecrets, Tickets};
 use crate::config::{Certification, ClientCertificates, TlsSettings};
+
+#[test]
+fn a_file_that_others_may_read_now_is_another_one() {
+    use std::os::unix::fs::PermissionsExt;
+    let made = Made::new();
+    let path = made.path("live.pem");
+    std::fs::write(&path, "PEM").expect("written");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("changed");
+    let before = TlsStamp::of(std::slice::from_ref(&path));
+    assert_eq!(TlsStamp::of(std::slice::from_ref(&path)), before);
+    let begun = Instant::now();
+    while TlsStamp::of(std::slice::from_ref(&path)) == before {
+        // The clock of a file system may stand for some milliseconds.
+        assert!(begun.elapsed() < Duration::from_secs(5), "the change is not seen");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).expect("changed");
+    }
+}
 
 /// A folder in which openssl makes certificates.
 struct Made(TempDir);

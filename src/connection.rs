@@ -27,6 +27,7 @@ mod body;
 mod client;
 mod clock;
 mod driver;
+mod encoder;
 mod ending;
 mod handshake;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -53,6 +54,7 @@ use std::time::Duration;
 use actix_http::body::BoxBody;
 use actix_http::{Payload, Request, Response};
 use driver::Driver;
+pub(crate) use encoder::compressed;
 use intake::Queues;
 use list::Connections;
 use skitai_wire::http1::HeadBounds;

@@ -2,6 +2,7 @@
 //!
 //! - [`pipeline`]: the steps of a web request; [`thread`]: the state they use on the thread that serves it;
 //! - [`names`]: whether a request is for this site at all;
+//! - [`moves`]: redirects and rewrites;
 //! - [`gate`]: what the configuration says of a mount, before anything of the site runs;
 //! - [`dispatch`]: finds the route, file or service of its path;
 //! - [`body`]: reads the body, within its size and time limit, [`large`] ones within a limit for all of them together;
@@ -11,17 +12,22 @@
 //!   thread, [`watchdog`]: while they do;
 //! - [`error_log`]: logs the server's own errors;
 //! - [`probes`]: whether the server is ready and alive, for load balancers;
-//! - [`files`]: static files, which take precedence over apps;
+//! - [`files`]: static files, which take precedence over apps; [`conditional`]: what the client has already;
+//! - [`compress`]: compresses answers for clients that read it, which [`accepts`] finds out;
 //! - [`actix_fallback`]: actix-web's `App`, for code that needs its kind of request;
 //! - [`sessions`]: loads the session before the handler and saves it after;
 //! - [`refused`]: answers invalid requests; [`redirect`]: sends those who come in clear text to HTTPS;
 //! - [`partial`]: answers from which members are missing; [`stream`]: the body of a streaming reply;
+//! - [`kept`]: what a client may keep, and has already;
 //! - [`respond`]: the only place that decides what a client sees: pages, JSON, errors; [`error_page`]: an error's page,
 //!   [`problem`]: an error for a program that asks for RFC 9457.
 
+mod accepts;
 pub(crate) mod actix_fallback;
 pub(crate) mod arguments;
 pub(crate) mod body;
+pub(crate) mod compress;
+mod conditional;
 mod dispatch;
 pub(crate) mod error_log;
 mod error_page;
@@ -29,7 +35,9 @@ pub(crate) mod files;
 pub(crate) mod gate;
 mod hooked;
 pub(crate) mod invoke;
+mod kept;
 pub(crate) mod large;
+pub(crate) mod moves;
 pub(crate) mod names;
 pub(crate) mod partial;
 pub(crate) mod pipeline;

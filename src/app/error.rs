@@ -44,7 +44,7 @@ pub mod code {
 }
 
 /// The `Retry-After` of an answer that refuses a request under load, in seconds: the smallest that HTTP can express.
-pub(super) const RETRY_AFTER: u32 = 1;
+pub(crate) const RETRY_AFTER: u32 = 1;
 
 /// An error of a handler, or of a step before it.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ pub(crate) mod templates;
 use std::any::Any;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -123,6 +124,8 @@ pub struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) content: Content,
+    /// How long a client may keep it.
+    pub(crate) cached: Option<Duration>,
 }
 
 /// The body of a complete reply.
@@ -136,14 +139,14 @@ pub(crate) enum Content {
 impl Response {
     /// Creates a reply with this status, from 200 to 599, and no body. Any other status is logged and sent as 500.
     pub fn new(status: u16) -> Response {
-        Response { status, headers: Vec::new(), content: Content::Octets(Bytes::new()) }
+        Response { status, headers: Vec::new(), content: Content::Octets(Bytes::new()), cached: None }
     }
 
     /// Replies with a file: its content type from its name, with ETag and Last-Modified, whole or in the ranges that
     /// the client asks for, 304 if the client has it, 404 if it does not exist. The path must be the handler's own; for
     /// a path that contains a client's input use [`file_in`](Response::file_in).
     pub fn file(path: impl Into<PathBuf>) -> Response {
-        Response { status: 200, headers: Vec::new(), content: Content::File(path.into()) }
+        Response { status: 200, headers: Vec::new(), content: Content::File(path.into()), cached: None }
     }
 
     /// Replies with a file of a folder by a name that a client chose. A name that leaves the folder, or of a hidden
@@ -162,6 +165,14 @@ impl Response {
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Response {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The client may keep the reply for this time, and afterwards asks whether it is still the same: see
+    /// [`ResponseHead::cached`](super::ResponseHead::cached).
+    #[must_use]
+    pub fn cached(mut self, max_age: Duration) -> Response {
+        self.cached = Some(max_age);
         self
     }
 

@@ -322,6 +322,32 @@ pub(super) const CONTENT_SECURITY_POLICY: Key =
     key("content_security_policy", KeyKind::Phrase, "", "sent with every answer that has none of its own");
 pub(super) const PERMISSIONS_POLICY: Key =
     key("permissions_policy", KeyKind::Phrase, "", "sent with every answer that has none of its own");
+pub(super) const FALLBACK: Key = key(
+    "fallback",
+    KeyKind::Phrase,
+    "",
+    "the file of its folders that is sent for pages that nobody has: `index.html`",
+);
+pub(super) const IMMUTABLE: Key = key(
+    "immutable",
+    KeyKind::Phrase,
+    "",
+    "files that never change under their name, such as `assets/**, *.????????.js`",
+);
+pub(super) const LINKS: Key =
+    key("links", KeyKind::Flag, "no", "follow symbolic links that lead out of the mount's folders");
+pub(super) const PRECOMPRESSED: Key =
+    key("precompressed", KeyKind::Flag, "yes", "send `app.js.br`, `.zst` or `.gz` in place of `app.js`");
+pub(super) const COMPRESS: Key =
+    key("compress", KeyKind::Flag, "yes", "compress answers of text and data for clients that say they can read it");
+pub(super) const REDIRECTS: Key =
+    key("redirects", KeyKind::Phrase, "", "paths that lead elsewhere, such as `/old /new, /blog/* /articles/* 301`");
+pub(super) const REWRITES: Key = key(
+    "rewrites",
+    KeyKind::Phrase,
+    "",
+    "paths that stand for others of the mount, such as `/docs/latest/* /docs/v3/*`",
+);
 pub(super) const DENY: Key = key("deny", KeyKind::Networks, "", "clients that may not come in, written as in `allow`");
 
 pub(super) const TYPE: Key =
@@ -492,6 +518,14 @@ pub const MOUNT: &[Key] = &[
     SECURITY_HEADERS,
     CONTENT_SECURITY_POLICY,
     PERMISSIONS_POLICY,
+    FALLBACK,
+    STATIC_MAX_AGE,
+    IMMUTABLE,
+    LINKS,
+    PRECOMPRESSED,
+    COMPRESS,
+    REDIRECTS,
+    REWRITES,
 ];
 
 /// The keys of `[@name]` with HTTP members.

@@ -6,8 +6,10 @@
 
 use std::fmt;
 
+use super::folder_rules::{FolderRules, folder_rules, maybe_flag};
 use super::ini::Section;
 use super::keys;
+use super::moves::{MoveRule, moves};
 use super::network::Network;
 use super::origins::{BrowserRules, Cors, browser_rules, cors};
 use super::rates::{Rate, rates};
@@ -38,6 +40,12 @@ pub struct MountSettings {
     pub cors: Option<Cors>,
     /// Headers for browsers.
     pub browsers: BrowserRules,
+    /// Its folders.
+    pub folders: FolderRules,
+    /// Whether answers are compressed.
+    pub compress: Option<bool>,
+    /// Redirects and rewrites of its paths.
+    pub moves: Vec<MoveRule>,
 }
 
 /// Addresses and networks, and the word `unix`.
@@ -70,6 +78,19 @@ impl fmt::Display for MountSettings {
         }
         if let Some(usual) = self.browsers.usual {
             write!(f, " {} = {}", keys::SECURITY_HEADERS.name, if usual { "yes" } else { "no" })?;
+        }
+        for (name, value) in self.folders.describe() {
+            write!(f, " {name} = {value}")?;
+        }
+        if let Some(compress) = self.compress {
+            write!(f, " {} = {}", keys::COMPRESS.name, if compress { "yes" } else { "no" })?;
+        }
+        for (key, is_redirect) in [(&keys::REDIRECTS, true), (&keys::REWRITES, false)] {
+            let rules = self.moves.iter().filter(|rule| rule.code.is_some() == is_redirect);
+            let rules: Vec<String> = rules.map(ToString::to_string).collect();
+            if !rules.is_empty() {
+                write!(f, " {} = {}", key.name, rules.join(", "))?;
+            }
         }
         Ok(())
     }
@@ -150,6 +171,9 @@ fn mount(reading: &mut Reading<'_>, section: &Section, path: &str) -> MountSetti
         rates: rates(reading, section),
         cors: cors(reading, section),
         browsers: browser_rules(reading, section),
+        folders: folder_rules(reading, section),
+        compress: maybe_flag(reading, section, &keys::COMPRESS),
+        moves: moves(reading, section, bare(path)),
     }
 }
 

@@ -1,6 +1,5 @@
-//! actix-web's own `App`, behind the pipeline, for code that needs actix-web's own kind of request: actix-files, which
-//! sends static files and handles conditional and range requests, and the services that an app
-//! [adds](crate::App::actix).
+//! actix-web's own `App`, behind the pipeline, for code that needs actix-web's own kind of request: the services that
+//! an app [adds](crate::App::actix).
 //!
 //! Every other request goes straight from the connection to the pipeline, as actix-http delivers it. `App` would first
 //! make a pooled request, parse the path again, attach the application's data and route to the one service. That costs
@@ -11,13 +10,11 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 
-use actix_files::NamedFile;
 use actix_service::{IntoServiceFactory, Service, ServiceFactory};
 use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse, fn_service};
 use actix_web::web::scope;
-use actix_web::{App, Error as ActixError, HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{App, Error as ActixError, HttpMessage, HttpResponse};
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::OnceCell;
 
@@ -48,37 +45,21 @@ pub(crate) fn config(address: Option<SocketAddr>) -> AppConfig {
 
 type Services = dyn Fn(Incoming) -> LocalBoxFuture<'static, Result<HttpResponse, ActixError>>;
 
-/// The fallbacks of one thread. There are two, so that a request for a file never reaches a service of an app.
+/// The services of one thread.
 pub(crate) struct ActixFallback {
     /// The address of the server.
     config: AppConfig,
     /// For services that take it as an argument.
     closing: Closing,
-    files: OnceCell<Box<Services>>,
     services: OnceCell<Box<Services>>,
 }
-
-/// In the extensions of a request: the file to answer with.
-struct Wanted(PathBuf);
 
 /// In the extensions of an answer: no service handled the request.
 struct Untaken;
 
 impl ActixFallback {
     pub(crate) fn new(config: AppConfig, closing: Closing) -> ActixFallback {
-        ActixFallback { config, closing, files: OnceCell::new(), services: OnceCell::new() }
-    }
-
-    /// Replies with a file as the request wants it: whole, in part, or 304.
-    pub(crate) async fn file(&self, path: PathBuf, request: &Request) -> io::Result<HttpResponse> {
-        let incoming = filled(Incoming::new(), request);
-        incoming.extensions_mut().insert(Wanted(path));
-        let open = || open(App::new().default_service(fn_service(wanted)), &self.config);
-        let answer = async { self.files.get_or_try_init(open).await?(incoming).await };
-        answer.await.map_err(|error: ActixError| match error.as_error::<io::Error>() {
-            Some(error) => io::Error::new(error.kind(), error.to_string()),
-            None => io::Error::other(error.to_string()),
-        })
+        ActixFallback { config, closing, services: OnceCell::new() }
     }
 
     /// The answer of the app's service that handles the request, for which the head is put back; `None` if there is
@@ -128,24 +109,6 @@ async fn untaken(incoming: ServiceRequest) -> Result<ServiceResponse, ActixError
     let mut response = HttpResponse::NotFound().finish();
     response.extensions_mut().insert(Untaken);
     Ok(incoming.into_response(response))
-}
-
-async fn wanted(incoming: ServiceRequest) -> Result<ServiceResponse, ActixError> {
-    let wanted = incoming.extensions_mut().remove::<Wanted>();
-    let Wanted(path) = wanted.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-    let response = opened(path, incoming.request()).await?;
-    Ok(incoming.into_response(response))
-}
-
-async fn opened(path: PathBuf, request: &HttpRequest) -> io::Result<HttpResponse> {
-    // Opening may wait for a disk, and the event loop must not.
-    let open = move || {
-        let file = NamedFile::open(path)?;
-        // A folder opens like a file but cannot be read.
-        if file.metadata().is_file() { Ok(file) } else { Err(io::Error::from(io::ErrorKind::NotFound)) }
-    };
-    let file = tokio::task::spawn_blocking(open).await.map_err(io::Error::other)??;
-    Ok(file.prefer_utf8(true).disable_content_disposition().into_response(request))
 }
 
 /// Puts the head of our request back into actix's.

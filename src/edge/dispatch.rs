@@ -2,17 +2,15 @@
 //!
 //! The mounts that contain the path are checked, the longest first: a file takes precedence over an app. The longest
 //! mount with an app answers for everything below it. What nobody has may be one of the server's [`Probe`]s. Nothing is
-//! awaited here.
-
-use std::path::PathBuf;
+//! awaited here: who asks looks at the disk, and asks again.
 
 use actix_web::HttpResponse;
 use actix_web::http::Method;
 use skitai_wire::Value;
 
 use super::probes::Probe;
+use super::respond;
 use super::thread::ServingThread;
-use super::{files, respond};
 use crate::app::routing::pattern::canonical;
 use crate::app::routing::router::MatchedRoute;
 use crate::app::routing::table::RouteMatch;
@@ -22,19 +20,29 @@ use crate::app::{Error, Request};
 pub(super) enum Dispatch<'s> {
     /// A handler, and the values of its placeholders.
     Handler(MatchedRoute<'s>, Vec<(String, Value)>),
-    File(PathBuf),
+    /// What the folders of a mount have at a path must be looked for, which may take a while; if they have nothing,
+    /// [`dispatch`] goes on `after` them.
+    Look(usize),
+    /// The fallback of a mount's folders.
+    Fallback(usize),
     /// A probe that nothing of the site stands before.
     Probe(Probe),
     /// An immediate answer.
     Reply(HttpResponse),
     /// No route: a service of actix-web may know it.
-    Actix,
+    Actix(usize),
     /// The path exists, with these methods.
     WrongMethod(Vec<&'static str>),
 }
 
-/// Finds the target of a request. `is_rpc` is true for OPTIONS of a path where RPC is served.
-pub(super) fn dispatch<'t>(thread: &'t ServingThread, request: &Request, is_rpc: bool) -> Result<Dispatch<'t>, Error> {
+/// Finds the target of a request. `is_rpc` is true for OPTIONS of a path where RPC is served. The folders of the mount
+/// `after`, and of those before it, have nothing.
+pub(super) fn dispatch<'t>(
+    thread: &'t ServingThread,
+    request: &Request,
+    is_rpc: bool,
+    after: Option<usize>,
+) -> Result<Dispatch<'t>, Error> {
     let path = &*canonical(request.uri.path());
     let mut wrong: Option<Vec<&'static str>> = None;
     match request.method {
@@ -49,19 +57,22 @@ pub(super) fn dispatch<'t>(thread: &'t ServingThread, request: &Request, is_rpc:
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     let add_slash = || Ok(Dispatch::Reply(respond::add_slash(&request.method, path, request.uri.query())));
     let probe = Probe::at(path);
-    for (at, mount) in thread.site.router.mounts().iter().enumerate() {
+    for (at, mount) in thread.site.router.mounts().iter().enumerate().skip(after.unwrap_or(0)) {
         let Some(rest) = mount.rest_of(path) else { continue };
         if mount.needs_slash(path) {
             return add_slash();
         }
-        if reads {
-            match files::look(&mount.folders, path, rest, &thread.misses[at], request.begun) {
-                files::FileMatch::File(file) => return Ok(Dispatch::File(file)),
-                files::FileMatch::NeedsSlash => return add_slash(),
-                files::FileMatch::Nothing => {}
-            }
+        let folders = &thread.folders[at];
+        if reads && after != Some(at) && folders.may_have(path, rest, request.begun) {
+            return Ok(Dispatch::Look(at));
         }
-        let Some(app) = &mount.app else { continue };
+        let falls_back = || reads && probe.is_none() && folders.falls_back(path, request);
+        let Some(app) = &mount.app else {
+            if falls_back() {
+                return Ok(Dispatch::Fallback(at));
+            }
+            continue;
+        };
         if probe.is_some() && mount.is_own {
             continue;
         }
@@ -71,7 +82,8 @@ pub(super) fn dispatch<'t>(thread: &'t ServingThread, request: &Request, is_rpc:
                 return Ok(Dispatch::Handler(MatchedRoute { mount: at, app, entry }, values));
             }
             RouteMatch::WrongMethod(allowed) if !leaves_it => wrong = wrong.or(Some(allowed)),
-            RouteMatch::Nothing if app.actix.is_some() && !is_rpc => return Ok(Dispatch::Actix),
+            RouteMatch::Nothing if app.actix.is_some() && !is_rpc => return Ok(Dispatch::Actix(at)),
+            RouteMatch::Nothing if falls_back() => return Ok(Dispatch::Fallback(at)),
             _ => {}
         }
         break;
@@ -91,8 +103,17 @@ pub(super) fn dispatch<'t>(thread: &'t ServingThread, request: &Request, is_rpc:
 
 /// Whether a request is for a probe, and not for something of the site in its place.
 pub(super) fn is_probe(thread: &ServingThread, request: &Request) -> bool {
-    Probe::at(&canonical(request.uri.path())).is_some()
-        && matches!(dispatch(thread, request, false), Ok(Dispatch::Probe(_)))
+    if Probe::at(&canonical(request.uri.path())).is_none() {
+        return false;
+    }
+    let mut after = None;
+    loop {
+        match dispatch(thread, request, false, after) {
+            // Whether a file stands in its place is not looked for: a file is as cheap as a probe.
+            Ok(Dispatch::Look(at)) if after != Some(at) => after = Some(at),
+            found => return matches!(found, Ok(Dispatch::Probe(_))),
+        }
+    }
 }
 
 pub(super) fn nothing_at(path: &str) -> Error {

@@ -1,139 +1,270 @@
 //! Static files: a file of a mounted folder always takes precedence over an app.
 //!
-//! So every GET of an app's page first checks whether there is a file of that name. To spare busy pages a system call
-//! each time, every thread remembers for a second that a path is not a file.
+//! - [`Folders`]: the folders of one mount, with the paths that are known not to be files ([`misses`]);
+//! - [`lookup`]: the look at the disk, on a thread of [`disk`], which bounds how many wait for it; [`beneath`]: opens a
+//!   file so that no link leads out of its folder;
+//! - [`ranges`], and [`conditional`](super::conditional): what of a file is asked for, and whether the client has it;
+//! - [`kinds`]: its content type; [`body`]: its octets.
+//!
+//! So every GET of an app's page first asks whether there is a file of that name. To spare busy pages a look at the
+//! disk each time, every thread remembers for a second that a path is not a file. Nothing here waits for a disk on an event
+//! loop.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+mod beneath;
+mod body;
+pub(crate) mod disk;
+mod kinds;
+pub(crate) mod lookup;
+mod misses;
+mod ranges;
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use actix_web::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue, LAST_MODIFIED, VARY,
+};
+use actix_web::http::{Method, StatusCode};
+use body::FileBody;
+use disk::{Disk, Unread};
+use lookup::{Found, FoundFile, Manner, Plan, Sought};
+use misses::Misses;
 use percent_encoding::percent_decode_str;
 
+use super::accepts::Accepted;
+use super::conditional::Conditions;
 use super::error_log;
 use super::thread::ServingThread;
-use crate::app::reply::files::relative;
+use crate::app::error::RETRY_AFTER;
+use crate::app::routing::mount::Mount;
 use crate::app::{Error, Request, Was};
+use crate::config::FolderRules;
 
-/// How long "no such file" is remembered: a new file appears at most this much later.
-const MISS_HOLDS: Duration = Duration::from_secs(1);
-/// Paths remembered per thread. When the table is full it is cleared, which costs one check for each path.
-const MISSES: usize = 4096;
-/// Longer paths, in bytes, are not remembered: a client chooses them, and they take our memory.
-const REMEMBERED: usize = 256;
-/// The index files of a folder, in order of precedence.
-const INDEX: [&str; 2] = ["index.htm", "index.html"];
+/// Longer names are on no file system.
+const LONGEST_NAME: usize = 255;
+/// A file that never changes under its name is kept for a year, which is the longest that means anything.
+const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// A page that names files by what is in them is asked for each time, and mostly answered with 304.
+const ASK: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// The paths of one mount that a thread knows not to be files.
-#[derive(Debug, Default)]
-pub(crate) struct Misses {
-    known: RefCell<HashMap<String, Instant>>,
-    /// True in devel mode, where nothing is remembered: a new file appears at the next request.
-    is_off: bool,
+/// The folders of one mount, as one thread sees them.
+#[derive(Debug)]
+pub(crate) struct Folders {
+    paths: Arc<[PathBuf]>,
+    rules: Arc<FolderRules>,
+    max_age: HeaderValue,
+    /// In devel mode browsers must not keep files.
+    devel: bool,
+    misses: Misses,
+    disk: Rc<Disk>,
 }
 
-impl Misses {
-    pub(crate) fn new(remembers: bool) -> Misses {
-        Misses { is_off: !remembers, ..Misses::default() }
-    }
-
-    fn holds(&self, key: &str, now: Instant) -> bool {
-        self.known.borrow().get(key).is_some_and(|&since| now.duration_since(since) < MISS_HOLDS)
-    }
-
-    fn note(&self, key: &str, now: Instant) {
-        if self.is_off || key.len() > REMEMBERED {
-            return;
+impl Folders {
+    pub(crate) fn of(mount: &Mount, static_max_age: Duration, devel: bool) -> Folders {
+        let rules = mount.folder_rules.clone();
+        let max_age = if devel { Duration::ZERO } else { rules.max_age.unwrap_or(static_max_age) };
+        let max_age = HeaderValue::try_from(format!("max-age={}", max_age.as_secs()));
+        Folders {
+            paths: mount.folders.clone().into(),
+            rules,
+            max_age: max_age.unwrap_or(ASK),
+            devel,
+            misses: Misses::new(!devel),
+            disk: Disk::new(),
         }
-        let mut misses = self.known.borrow_mut();
-        if misses.len() >= MISSES {
-            misses.clear();
-        }
-        misses.insert(key.to_owned(), now);
     }
-}
 
-/// The result of looking for a path in a folder.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum FileMatch {
-    File(PathBuf),
-    /// A folder without its trailing slash: relative links in its page would break.
-    NeedsSlash,
-    Nothing,
-}
-
-/// Looks for a path (as in the URL, relative to the mount) in the mounted folders.
-pub(crate) fn look(folders: &[PathBuf], whole: &str, rest: &str, misses: &Misses, now: Instant) -> FileMatch {
-    if folders.is_empty() {
-        return FileMatch::Nothing;
+    /// The handler's own files, which are in no folder of a mount.
+    pub(crate) fn none() -> Folders {
+        Folders::of(&Mount::at("", None), Duration::ZERO, false)
     }
-    if misses.holds(whole, now) {
-        return FileMatch::Nothing;
-    }
-    let found = safe(rest).map_or(FileMatch::Nothing, |relative| {
-        folders
-            .iter()
-            .map(|folder| in_folder(folder, &relative, whole))
-            .find(|found| *found != FileMatch::Nothing)
-            .unwrap_or(FileMatch::Nothing)
-    });
-    if found == FileMatch::Nothing {
-        misses.note(whole, now);
-    }
-    found
-}
 
-fn in_folder(folder: &Path, relative: &Path, whole: &str) -> FileMatch {
-    let path = folder.join(relative);
-    let Ok(meta) = std::fs::metadata(&path) else { return FileMatch::Nothing };
-    if meta.is_file() {
-        // `/page.html/` is not the file `/page.html`.
-        return if whole.ends_with('/') { FileMatch::Nothing } else { FileMatch::File(path) };
+    /// Whether the disk must be looked at for a path: for one that may be a file, and is not known to be none.
+    pub(super) fn may_have(&self, path: &str, rest: &str, now: Instant) -> bool {
+        !self.paths.is_empty() && !self.misses.holds(path, misses::first(path, rest), now) && safe(rest).is_some()
     }
-    let Some(index) = INDEX.iter().map(|name| path.join(name)).find(|index| index.is_file()) else {
-        return FileMatch::Nothing;
-    };
-    if whole.ends_with('/') || whole.is_empty() { FileMatch::File(index) } else { FileMatch::NeedsSlash }
-}
 
-/// The path within the folder, percent-encoded as in a URL.
-fn safe(rest: &str) -> Option<PathBuf> {
-    relative(&percent_decode_str(rest).decode_utf8().ok()?)
-}
-
-/// Sends a file of a folder: content type by name, ETag and Last-Modified, conditional and range requests, `max-age`.
-pub(crate) async fn send(thread: &ServingThread, path: PathBuf, request: &Request) -> HttpResponse {
-    let server = &thread.site.server;
-    match thread.actix.file(path, request).await {
-        Ok(mut response) => {
-            // In devel mode browsers must not cache files.
-            let max_age = if server.devel { Duration::ZERO } else { server.static_max_age };
-            if let Ok(value) = HeaderValue::from_str(&format!("max-age={}", max_age.as_secs())) {
-                response.headers_mut().insert(CACHE_CONTROL, value);
+    /// Looks for a path, of which `rest` is what is below the mount.
+    pub(super) async fn find(&self, path: &str, rest: &str, request: &Request) -> Result<Found, Error> {
+        let Some(relative) = safe(rest) else { return Ok(Found::Nothing { lacks_first: false }) };
+        // The mount's own path is that of its index, with a slash or without.
+        let found = self.look(relative, path.ends_with('/') || path.is_empty(), request).await?;
+        if let Found::Nothing { lacks_first } = found {
+            match misses::first(path, rest).filter(|_| lacks_first) {
+                Some(first) => self.misses.note(first, request.begun),
+                None => self.misses.note(path, request.begun),
             }
-            response
         }
-        Err(error) => {
-            // It was there a moment ago: now it is gone, or we may not read it.
-            tracing::warn!(uri = request.uri(), "static file: {error}");
-            HttpResponse::NotFound().finish()
+        Ok(found)
+    }
+
+    /// Whether the fallback is for a path: one that a person asks for. A script or a picture that is missing is a 404,
+    /// or a browser would try to run a page.
+    pub(super) fn falls_back(&self, path: &str, request: &Request) -> bool {
+        if self.rules.fallback.is_none() || self.paths.is_empty() {
+            return false;
         }
+        let says = |name: &str, is_page: fn(&str) -> bool| request.get_header(name).is_none_or(is_page);
+        let ending = path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending);
+        let is_page = ending.and_then(kinds::known).is_none_or(|kind| kind == "text/html");
+        is_page
+            && says("sec-fetch-mode", |mode| mode == "navigate")
+            && says("accept", |accept| accept.contains("text/html") || accept.contains("*/*"))
+    }
+
+    /// The fallback, if it is there.
+    pub(super) async fn fallback(&self, request: &Request) -> Result<Option<Box<FoundFile>>, Error> {
+        let Some(name) = &self.rules.fallback else { return Ok(None) };
+        match self.look(PathBuf::from(name), false, request).await? {
+            Found::File(file) => Ok(Some(file)),
+            Found::NeedsSlash | Found::Nothing { .. } => Ok(None),
+        }
+    }
+
+    async fn look(&self, relative: PathBuf, has_slash: bool, request: &Request) -> Result<Found, Error> {
+        let links = self.rules.links.unwrap_or(false);
+        let manner = Manner { precompressed: self.rules.precompressed.unwrap_or(true), ..manner(request) };
+        let sought = Sought { folders: self.paths.clone(), relative, has_slash, links, manner };
+        let found = self.disk.run(move || lookup::look(&sought)).await.map_err(unread)?;
+        found.map_err(|why| {
+            // Whether there is a file is not known: a 404 would be a lie, and may be kept.
+            tracing::error!(uri = request.uri(), "static file: {why}");
+            Error::new(503, "the server's files cannot be read at the moment").retry_after(RETRY_AFTER)
+        })
+    }
+
+    /// Sends a file of the folders.
+    pub(super) fn send(&self, file: Box<FoundFile>) -> HttpResponse {
+        let name = file.name.to_str();
+        let is_like = |globs: &Vec<crate::config::Glob>| name.is_some_and(|name| globs.iter().any(|g| g.matches(name)));
+        let age = if self.devel {
+            self.max_age.clone()
+        } else if self.rules.immutable.as_ref().is_some_and(is_like) {
+            FOREVER
+        } else if self.rules.fallback.is_some() && name == self.rules.fallback.as_deref() {
+            ASK
+        } else {
+            self.max_age.clone()
+        };
+        let mut reply = reply_with(file, &self.disk);
+        if reply.status() != StatusCode::RANGE_NOT_SATISFIABLE && reply.status() != StatusCode::PRECONDITION_FAILED {
+            reply.headers_mut().insert(CACHE_CONTROL, age);
+        }
+        reply
+    }
+}
+
+fn unread(why: Unread) -> Error {
+    Error::new(503, why.to_string()).retry_after(RETRY_AFTER)
+}
+
+fn manner(request: &Request) -> Manner {
+    Manner {
+        accepted: Accepted::of(request),
+        precompressed: false,
+        conditions: Conditions::of(request),
+        is_head: request.method == Method::HEAD,
+    }
+}
+
+/// The name below a folder for a path, percent-encoded as in a URL, whose mount is cut off. One file has one path:
+/// `//`, `/./` and an escaped slash lead to none, or what a longer mount guards could be had by another name.
+fn safe(rest: &str) -> Option<PathBuf> {
+    let Some(names) = rest.strip_prefix('/') else { return rest.is_empty().then(PathBuf::new) };
+    let mut path = PathBuf::new();
+    if names.is_empty() {
+        return Some(path);
+    }
+    for name in names.strip_suffix('/').unwrap_or(names).split('/') {
+        let name = percent_decode_str(name).decode_utf8().ok()?;
+        // Certificate authorities read their challenge from this folder (RFC 8615); every other name with a dot is
+        // hidden.
+        let is_hidden = name.starts_with('.') && name != ".well-known";
+        if name.is_empty() || is_hidden || name.contains(['/', '\\', '\0']) || name.len() > LONGEST_NAME {
+            return None;
+        }
+        path.push(&*name);
+    }
+    Some(path)
+}
+
+/// The reply with what is sent of a file.
+fn reply_with(file: Box<FoundFile>, disk: &Rc<Disk>) -> HttpResponse {
+    let (status, part) = match file.plan {
+        Plan::NotModified => (StatusCode::NOT_MODIFIED, None),
+        Plan::Failed => (StatusCode::PRECONDITION_FAILED, None),
+        Plan::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, None),
+        Plan::Whole => (StatusCode::OK, Some((0, file.length))),
+        Plan::Part { start, length } => (StatusCode::PARTIAL_CONTENT, Some((start, length))),
+    };
+    let mut reply = HttpResponse::new(status);
+    let headers = reply.headers_mut();
+    let mut put = |name, value: String| {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    };
+    match file.plan {
+        Plan::Unsatisfiable => put(CONTENT_RANGE, format!("bytes */{}", file.length)),
+        Plan::Part { start, length } => {
+            put(CONTENT_RANGE, format!("bytes {start}-{}/{}", start + length - 1, file.length));
+        }
+        _ => {}
+    }
+    if file.plan != Plan::Unsatisfiable && file.plan != Plan::Failed {
+        put(ETAG, file.etag);
+        if let Some(modified) = file.modified {
+            put(LAST_MODIFIED, httpdate::fmt_http_date(modified));
+        }
+    }
+    if file.varies {
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+    let Some((start, length)) = part else { return reply };
+    headers.insert(CONTENT_TYPE, content_type(file.kind));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(coding) = file.coding {
+        headers.insert(CONTENT_ENCODING, coding.to_header());
+    }
+    let body = FileBody::new(file.file, disk.clone(), start, length, file.first);
+    reply.set_body(body).map_into_boxed_body()
+}
+
+/// Texts are taken for UTF-8.
+fn content_type(kind: &'static str) -> HeaderValue {
+    match kind {
+        "text/html" => HeaderValue::from_static("text/html; charset=utf-8"),
+        "text/css" => HeaderValue::from_static("text/css; charset=utf-8"),
+        "text/javascript" => HeaderValue::from_static("text/javascript; charset=utf-8"),
+        "text/plain" => HeaderValue::from_static("text/plain; charset=utf-8"),
+        _ if kind.starts_with("text/") => {
+            HeaderValue::try_from(format!("{kind}; charset=utf-8")).unwrap_or(HeaderValue::from_static(kind))
+        }
+        _ => HeaderValue::from_static(kind),
     }
 }
 
 /// The file that a handler replies with.
 pub(crate) async fn reply(thread: &ServingThread, path: PathBuf, was: &Was) -> Result<HttpResponse, Error> {
     let shown = path.display().to_string();
-    thread.actix.file(path, &was.request).await.map_err(|error| {
-        let mut error = match error.kind() {
+    let (manner, disk) = (manner(&was.request), &thread.own_files.disk);
+    let found = disk.run(move || lookup::own(&path, &manner)).await.map_err(unread);
+    let read = found.and_then(|found| {
+        found.map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(404, "there is no such file"),
             _ => Error::internal(format!("the file {shown}: {error}")),
-        };
-        error_log::log(&was.request, &mut error);
-        error
-    })
+        })
+    });
+    match read {
+        Ok(file) => Ok(reply_with(file, disk)),
+        Err(mut error) => {
+            error_log::log(&was.request, &mut error);
+            Err(error)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -141,52 +272,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_stay_in_their_folder() {
-        assert_eq!(safe("a/b.html"), Some(PathBuf::from("a/b.html")));
-        assert_eq!(safe("a//b%20c"), Some(PathBuf::from("a/b c")));
-        assert_eq!(safe(".well-known/acme-challenge/x"), Some(PathBuf::from(".well-known/acme-challenge/x")));
-        for bad in ["../x", "a/../../x", "%2e%2e/x", "a\\..\\x", ".hidden", "a/.git/config", "x%00", "%ff"] {
+    fn one_file_has_one_path() {
+        assert_eq!(safe("/a/b.html"), Some(PathBuf::from("a/b.html")));
+        assert_eq!(safe("/a/b%20c"), Some(PathBuf::from("a/b c")));
+        assert_eq!((safe(""), safe("/"), safe("/a/")), (Some("".into()), Some("".into()), Some("a".into())));
+        assert_eq!(safe("/.well-known/acme-challenge/x"), Some(PathBuf::from(".well-known/acme-challenge/x")));
+        for bad in [
+            "//",
+            "//a",
+            "/a//b",
+            "/a//",
+            "/./a",
+            "/a/.",
+            "/../x",
+            "/a/../../x",
+            "/%2e%2e/x",
+            "/a\\..\\x",
+            "/.hidden",
+            "/a/.git/config",
+            "/x%00",
+            "/%ff",
+            "/a%2fb",
+            "/a%2Fb",
+            "/%2fetc",
+            "/a%5cb",
+            "a",
+        ] {
             assert_eq!(safe(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn index_htm_stands_before_index_html_and_a_miss_is_remembered() {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("index.html"), "html").expect("written");
-        let folders = [folder.path().to_owned()];
-        let (misses, now) = (Misses::default(), Instant::now());
-        assert_eq!(look(&folders, "/", "", &misses, now), FileMatch::File(folder.path().join("index.html")));
-        std::fs::write(folder.path().join("index.htm"), "htm").expect("written");
-        assert_eq!(look(&folders, "/", "", &misses, now), FileMatch::File(folder.path().join("index.htm")));
-        assert_eq!(look(&folders, "/new.txt", "new.txt", &misses, now), FileMatch::Nothing);
-        std::fs::write(folder.path().join("new.txt"), "new").expect("written");
-        assert_eq!(
-            look(&folders, "/new.txt", "new.txt", &misses, now),
-            FileMatch::Nothing,
-            "the miss holds for a second"
-        );
-        assert_eq!(
-            look(&folders, "/new.txt", "new.txt", &Misses::default(), now),
-            FileMatch::File(folder.path().join("new.txt"))
-        );
-    }
-
-    #[test]
-    fn a_long_path_is_not_remembered() {
-        let (misses, now) = (Misses::default(), Instant::now());
-        let long = "x".repeat(REMEMBERED + 1);
-        assert_eq!(look(&[PathBuf::from("/nonexistent")], &long, &long, &misses, now), FileMatch::Nothing);
-        assert!(misses.known.borrow().is_empty());
-    }
-
-    #[test]
-    fn a_folder_is_asked_for_with_its_slash() {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::create_dir(folder.path().join("sub")).expect("made");
-        std::fs::write(folder.path().join("sub/index.html"), "x").expect("written");
-        let (folders, now) = ([folder.path().to_owned()], Instant::now());
-        assert_eq!(look(&folders, "/sub", "sub", &Misses::default(), now), FileMatch::NeedsSlash);
-        assert!(matches!(look(&folders, "/sub/", "sub/", &Misses::default(), now), FileMatch::File(_)));
+        assert_eq!(safe(&format!("/{}", "x".repeat(LONGEST_NAME + 1))), None);
     }
 }

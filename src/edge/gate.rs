@@ -57,6 +57,8 @@ pub(crate) struct Gate {
     rates: Arc<[RateLimit]>,
     in_flight: Option<Arc<InFlight>>,
     cors: Option<Arc<CorsRules>>,
+    /// Whether answers are compressed.
+    pub(crate) compress: bool,
     browsers: BrowserRules,
     /// The security headers.
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -116,6 +118,7 @@ impl Gates {
                 Some(cors) => Some(Arc::new(CorsRules::of(cors))),
                 None => outer.and_then(|outer| outer.cors.clone()),
             };
+            let compress = mount.compress.unwrap_or_else(|| outer.is_none_or(|outer| outer.compress));
             let outer = outer.map(|outer| &outer.browsers);
             let browsers = BrowserRules {
                 usual: mount.browsers.usual.or_else(|| outer?.usual),
@@ -131,7 +134,7 @@ impl Gates {
                     .or_else(|| outer?.permissions_policy.clone()),
             };
             let (as_files, headers) = (paths::as_files(&path).into_owned(), dress::headers_of(&browsers));
-            gates.push(Gate { path, as_files, access, rates, in_flight, cors, browsers, headers });
+            gates.push(Gate { path, as_files, access, rates, in_flight, cors, compress, browsers, headers });
         }
         gates.reverse();
         let mut initials = gates.iter().map(|gate| gate.path.as_bytes().get(1).copied());

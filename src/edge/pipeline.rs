@@ -19,9 +19,10 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 
 use super::dispatch::{Dispatch, dispatch, nothing_at};
+use super::files::lookup::Found;
 use super::probes::Probe;
 use super::thread::ServingThread;
-use super::{arguments, body, error_log, files, invoke, respond, sessions};
+use super::{arguments, body, error_log, invoke, respond, sessions};
 use crate::app::reply::sse::END_ID;
 use crate::app::routing::pattern::canonical;
 use crate::app::routing::router::MatchedRoute;
@@ -39,9 +40,50 @@ pub(crate) async fn web(
     incoming: &mut Incoming,
     is_rpc: bool,
 ) -> HttpResponse {
-    match dispatch(thread, builder.request(), is_rpc) {
+    match dispatch(thread, builder.request(), is_rpc, None) {
         Ok(Dispatch::Handler(route, values)) => call(thread, builder, payload, route, values).await,
+        Ok(Dispatch::Look(at)) => match Box::pin(looked(thread, builder.request(), at, is_rpc)).await {
+            Ok(Ok(Dispatch::Handler(route, values))) => call(thread, builder, payload, route, values).await,
+            Ok(elsewhere) => Box::pin(uncalled(thread, elsewhere, builder, payload, incoming)).await,
+            Err(file) => *file,
+        },
         elsewhere => Box::pin(uncalled(thread, elsewhere, builder, payload, incoming)).await,
+    }
+}
+
+/// Looks at the folders of the mount `at`, and at those behind it: the reply with a file, or what else the path is.
+async fn looked<'t>(
+    thread: &'t ServingThread,
+    request: &Request,
+    mut at: usize,
+    is_rpc: bool,
+) -> Result<Result<Dispatch<'t>, Error>, Box<HttpResponse>> {
+    let path = canonical(request.uri.path());
+    loop {
+        let (mount, folders) = (&thread.site.router.mounts()[at], &thread.folders[at]);
+        match folders.find(&path, mount.rest_of(&path).unwrap_or_default(), request).await {
+            Ok(Found::File(file)) => return Err(Box::new(folders.send(file))),
+            Ok(Found::NeedsSlash) => {
+                return Err(Box::new(respond::add_slash(&request.method, &path, request.uri.query())));
+            }
+            Ok(Found::Nothing { .. }) => match dispatch(thread, request, is_rpc, Some(at)) {
+                Ok(Dispatch::Look(next)) => at = next,
+                found => return Ok(found),
+            },
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+}
+
+/// The reply with a mount's fallback, where nobody has the path.
+async fn fallback(thread: &ServingThread, builder: RequestBuilder, at: usize) -> HttpResponse {
+    match thread.folders[at].fallback(builder.request()).await {
+        Ok(Some(file)) => thread.folders[at].send(file),
+        Ok(None) => {
+            let nothing = nothing_at(&canonical(builder.request().uri.path()));
+            refuse(thread, builder, nothing).await
+        }
+        Err(error) => refuse(thread, builder, error).await,
     }
 }
 
@@ -100,7 +142,7 @@ async fn uncalled(
     incoming: &mut Incoming,
 ) -> HttpResponse {
     match dispatch {
-        Ok(Dispatch::Actix) => {
+        Ok(Dispatch::Actix(at)) => {
             *incoming.payload() = payload;
             let incoming = std::mem::replace(incoming, Incoming::new());
             match thread.actix.service(&thread.site, incoming, builder.request()).await {
@@ -110,6 +152,9 @@ async fn uncalled(
                     let reads = matches!(builder.request().method, Method::GET | Method::HEAD);
                     match Probe::at(&path).filter(|_| reads) {
                         Some(probe) => thread.probes.reply(probe),
+                        None if reads && thread.folders[at].falls_back(&path, builder.request()) => {
+                            fallback(thread, builder, at).await
+                        }
                         None => {
                             let nothing = nothing_at(&path);
                             refuse(thread, builder, nothing).await
@@ -119,7 +164,7 @@ async fn uncalled(
                 Err(panicked) => refuse(thread, builder, invoke::panic(thread, panicked)).await,
             }
         }
-        Ok(Dispatch::File(file)) => files::send(thread, file, builder.request()).await,
+        Ok(Dispatch::Fallback(at)) => fallback(thread, builder, at).await,
         Ok(Dispatch::Probe(probe)) => thread.probes.reply(probe),
         Ok(Dispatch::Reply(reply)) => reply,
         Ok(Dispatch::WrongMethod(allowed)) => {
@@ -127,6 +172,7 @@ async fn uncalled(
             respond::allowing(refuse(thread, builder, error).await, &allowed)
         }
         Ok(Dispatch::Handler(..)) => unreachable!("its handler is called"),
+        Ok(Dispatch::Look(_)) => unreachable!("it was looked for"),
         Err(error) => refuse(thread, builder, error).await,
     }
 }

@@ -13,10 +13,10 @@ use skitai_wire::Value;
 
 use super::stream::StreamBody;
 use super::thread::ServingThread;
-use super::{error_page, files, partial, problem};
+use super::{error_page, files, kept, partial, problem};
 use crate::app::coverage::Audience;
 use crate::app::request::id::X_REQUEST_ID;
-use crate::app::{Answer, Content, Error, ErrorOverride, Failure, Parts, Request, Response, Streaming, Was};
+use crate::app::{Answer, Content, Error, ErrorOverride, Face, Failure, Parts, Request, Response, Streaming, Was};
 use crate::observe::log::one_line;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -67,7 +67,10 @@ async fn shaped(thread: &ServingThread, was: &Was, answer: Answer) -> Result<Htt
     let bare = |error: Error| ErrorOverride { error, answer: Answer::Nothing };
     match at_once(was, answer) {
         Ok(reply) => Ok(reply),
-        Err(Answer::Full(Response { headers, content: Content::File(path), .. })) => {
+        Err(Answer::Full(Response { headers, content: Content::File(path), cached, .. })) => {
+            if let Some(max_age) = cached {
+                was.response.cached(max_age);
+            }
             Ok(headed(files::reply(thread, path, was).await.map_err(bare)?, &headers))
         }
         Err(Answer::Failed(error)) => Err(bare(error)),
@@ -88,7 +91,10 @@ fn at_once(was: &Was, answer: Answer) -> Result<HttpResponse, Answer> {
         Answer::Octets(octets) => with_body(StatusCode::OK, OCTETS, octets.into()),
         Answer::Data(data) => with_body(StatusCode::OK, JSON, partial::enveloped(was, data)),
         Answer::Nothing => HttpResponse::new(StatusCode::NO_CONTENT),
-        Answer::Full(Response { status, headers, content: Content::Octets(body) }) => {
+        Answer::Full(Response { status, headers, content: Content::Octets(body), cached }) => {
+            if let Some(max_age) = cached {
+                was.response.cached(max_age);
+            }
             let status = final_status(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             headed(HttpResponse::with_body(status, BoxBody::new(body)), &headers)
         }
@@ -177,8 +183,10 @@ pub(crate) fn rpc(content_type: HeaderValue, document: impl Into<Bytes>) -> Http
 
 /// Adds status, headers and cookies that the handler set.
 pub(crate) fn finish(was: &Was, mut reply: HttpResponse, fixed: Fixed) -> HttpResponse {
+    let mut keeps = None;
     if let Some(parts) = was.response.take() {
-        let Parts { status, headers, closes } = *parts;
+        let Parts { status, headers, closes, cached } = *parts;
+        keeps = cached.filter(|_| fixed == Fixed::Nothing);
         if closes {
             reply.head_mut().set_connection_type(ConnectionType::Close);
         }
@@ -199,6 +207,9 @@ pub(crate) fn finish(was: &Was, mut reply: HttpResponse, fixed: Fixed) -> HttpRe
         append(&mut reply, "set-cookie", &cookie);
     }
     with_id(&was.request, &mut reply);
+    if let Some(max_age) = keeps.filter(|_| was.face() == Face::Web && !was.coverage.has_gap()) {
+        reply = kept::kept(&was.request, reply, max_age);
+    }
     if matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         // A client would read a body after such a head as the beginning of the next reply.
         reply = reply.set_body(()).map_into_boxed_body();

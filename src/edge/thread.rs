@@ -6,9 +6,10 @@ use std::sync::Arc;
 use skitai_actors::kit::Party;
 
 use super::actix_fallback::ActixFallback;
-use super::files::Misses;
+use super::files::Folders;
 use super::gate::Gates;
 use super::large::Bodies;
+use super::moves::Moves;
 use super::probes::Probes;
 use super::shelf::Shelf;
 use crate::app::services::Services;
@@ -22,11 +23,14 @@ pub(crate) struct ServingThread {
     pub(crate) site: Arc<Site>,
     pub(crate) services: Arc<Services>,
     pub(crate) gates: Arc<Gates>,
+    pub(crate) moves: Arc<Moves>,
     pub(crate) bodies: Arc<Bodies>,
     /// The folder of uploaded files.
     pub(crate) shelf: Arc<Shelf>,
     /// One for each mount, in the same order.
-    pub(crate) misses: Vec<Misses>,
+    pub(crate) folders: Vec<Folders>,
+    /// For files that handlers reply with.
+    pub(crate) own_files: Folders,
     pub(crate) log: Option<Arc<AccessLog>>,
     /// The thread's own counters, so that they stay in its core's cache.
     pub(crate) counts: Arc<Counts>,

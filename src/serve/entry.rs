@@ -14,6 +14,8 @@ use crate::app::request::id::{RequestId, X_REQUEST_ID};
 use crate::app::{Request, RequestBuilder};
 use crate::config::TrustedProxies;
 use crate::connection::{Incoming, Peer};
+use crate::edge::compress::Offer;
+use crate::edge::moves::Moved;
 use crate::edge::thread::ServingThread;
 use crate::edge::{names, pipeline, respond};
 use crate::observe::access::AccessLine;
@@ -29,7 +31,15 @@ pub(crate) async fn serve(
 ) -> HttpResponse {
     let started = Instant::now();
     let payload = incoming.take_payload();
-    let request = Request { party: thread.next_party(), peer, tls, ..take_head(incoming, started) };
+    let mut request = Request { party: thread.next_party(), peer, tls, ..take_head(incoming, started) };
+    // The log has the target as the client sent it; all else, the gate too, the one that it stands for.
+    let (mut sent_uri, mut redirect) = (None, None);
+    match thread.moves.lead(&request) {
+        Some(Moved::Rewrite(uri)) => sent_uri = Some(std::mem::replace(&mut request.uri, uri)),
+        Some(Moved::Redirect(reply)) => redirect = Some(reply),
+        None => {}
+    }
+    let offer = Offer::of(&request);
     let builder = RequestBuilder::new(request, thread.services.clone());
     // Known now, because the request moves on.
     let hsts = thread.site.server.hsts.as_ref().filter(|_| builder.request().is_secure());
@@ -40,32 +50,36 @@ pub(crate) async fn serve(
     if thread.log.is_some() {
         // Kept for the log, because the head moves on with the request.
         let (request, id) = (builder.request(), builder.request().request_id().clone());
-        let (client, method, uri) = (request.client_addr(), request.method.clone(), request.uri.clone());
+        let (client, method, uri) =
+            (request.client_addr(), request.method.clone(), sent_uri.unwrap_or_else(|| request.uri.clone()));
         account.head = Some(Box::new(LoggedHead { client, method, uri, id }));
     }
-    let admitted = match (names::check(thread, builder.request()), thread.gates.at(builder.request())) {
-        (Err(error), _) | (Ok(()), Err(error)) => {
-            Err(respond::before_apps(&error, builder.request(), thread.site.server.devel))
-        }
+    let gate = thread.gates.at(builder.request());
+    let admitted = match (names::check(thread, builder.request()), &gate) {
+        (Err(error), _) => Err(respond::before_apps(&error, builder.request(), thread.site.server.devel)),
+        (Ok(()), Err(error)) => Err(respond::before_apps(error, builder.request(), thread.site.server.devel)),
         (Ok(()), Ok(None)) => Ok(None),
         (Ok(()), Ok(Some(gate))) => Box::pin(gate.let_in(thread, &builder)).await.map(Some),
     };
     let mut response = match admitted {
         Err(refusal) => refusal,
         Ok(admitted) => {
-            let answer = match endpoint::protocol(&thread.site, builder.request()) {
-                Some(protocol) => {
+            let answer = match (redirect, endpoint::protocol(&thread.site, builder.request())) {
+                (Some(reply), _) => reply,
+                (None, Some(protocol)) => {
                     // An error of RPC is an answer like any other.
                     id.get_or_insert_with(|| builder.request().request_id().clone());
                     Box::pin(endpoint::serve(thread, protocol, builder, payload)).await
                 }
-                None => {
+                (None, None) => {
                     // An RPC endpoint accepts POST alone and has no route, but OPTIONS must not answer 404 for it.
                     let is_rpc = builder.request().method == Method::OPTIONS
                         && endpoint::is_endpoint(&thread.site, builder.request().uri.path());
                     pipeline::web(thread, builder, payload, incoming, is_rpc).await
                 }
             };
+            let compresses = gate.is_ok_and(|gate| gate.is_none_or(|gate| gate.compress));
+            let answer = if compresses { offer.apply(answer) } else { answer };
             match admitted {
                 None => answer,
                 Some(admitted) => admitted.leave(answer),

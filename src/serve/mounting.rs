@@ -7,7 +7,7 @@ use crate::app::routing::mount::Mount;
 use crate::app::routing::pattern::fixed;
 use crate::app::routing::table::{RouteRegistration, Table};
 use crate::app::{App, Links, Mounted, Templates};
-use crate::config::{Loaded, MountLine, MountTarget, ServerSettings};
+use crate::config::{FolderRules, Loaded, MountLine, MountSettings, MountTarget, ServerSettings};
 
 /// The reasons why a site cannot start, one line each.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,8 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) ->
     for MountLine { path, target } in lines {
         let at = path.trim_end_matches('/').to_owned();
         let index = mounts.iter().position(|mount| mount.is_at(&at)).unwrap_or_else(|| {
-            mounts.push(Mount::at(&path, None));
+            let folder_rules = Arc::new(folder_rules(&at, &loaded.settings.mounts));
+            mounts.push(Mount { folder_rules, ..Mount::at(&path, None) });
             mounts.len() - 1
         });
         let mount = &mut mounts[index];
@@ -60,6 +61,16 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) ->
         }
     }
     if unfit.is_empty() { Ok(mounts) } else { Err(Unfit(unfit)) }
+}
+
+/// What the sections of a conf say of the folders at a path: the longest one that holds it first.
+fn folder_rules(path: &str, sections: &[MountSettings]) -> FolderRules {
+    let holds = |section: &&MountSettings| {
+        path.strip_prefix(&*section.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let mut holding: Vec<&MountSettings> = sections.iter().filter(holds).collect();
+    holding.sort_by_key(|section| std::cmp::Reverse(section.path.len()));
+    holding.iter().fold(FolderRules::default(), |rules, section| rules.or(&section.folders))
 }
 
 /// The folder `templates` beside the configuration, else in the current folder.

@@ -24,6 +24,7 @@ use crate::connection;
 use crate::connection::list::Connections;
 use crate::connection::{Peer, TlsSocket, Transport};
 use crate::edge::actix_fallback;
+use crate::edge::files::disk::DISK_PLACES;
 use crate::observe::panics::Catching;
 
 /// Our own drain ends the threads; actix-server's never comes to the end of its patience, in seconds.
@@ -48,7 +49,7 @@ pub(crate) fn start(
     began: impl Fn() + Clone + Send + 'static,
 ) -> io::Result<Serving> {
     let number = Arc::new(AtomicUsize::new(0));
-    let site = site.clone();
+    let (site, opened) = (site.clone(), site);
     let threads = site.site.server.threads;
     let address = listeners.iter().find_map(|listener| match listener {
         Listener::Tcp(listener) => listener.local_addr().ok(),
@@ -66,9 +67,12 @@ pub(crate) fn start(
         of_threads.began(threads);
         Rc::new(ThreadService { slot, connections })
     };
+    // Of each mount with folders, and of the files that handlers reply with. They are started when they are needed.
+    let of_folders = opened.site.router.mounts().iter().filter(|mount| !mount.folders.is_empty()).count();
+    let for_files = (of_folders + 1) * DISK_PLACES;
     let mut builder = Server::build()
         .workers(threads)
-        .worker_max_blocking_threads((blocking_pool::THREADS / threads).max(1))
+        .worker_max_blocking_threads((blocking_pool::THREADS / threads).max(1) + for_files)
         .shutdown_timeout(FOR_EVER)
         .disable_signals();
     for listener in listeners {

@@ -27,6 +27,7 @@ use crate::builtin::{admin, methods};
 use crate::config::{Declared, Introspection, Loaded, ServerSettings, Settings};
 use crate::edge::gate::Gates;
 use crate::edge::large::Bodies;
+use crate::edge::moves::Moves;
 use crate::edge::shelf::Shelf;
 use crate::edge::watchdog;
 use crate::edge::watchdog::{ThreadHold, Watchdog};
@@ -53,6 +54,7 @@ pub(crate) struct OpenSite {
     pub(crate) site: Arc<Site>,
     /// What the configuration says of its mounts.
     pub(crate) gates: Arc<Gates>,
+    pub(crate) moves: Arc<Moves>,
     pub(crate) clusters: Vec<Arc<Fleet>>,
     /// Each with the health of its members, which the threads share.
     pub(crate) databases: Vec<(Arc<DbSpec>, Arc<Health>)>,
@@ -172,7 +174,8 @@ impl OpenSite {
         let router = Router::new(mounts, methods::is_own);
         let site = Arc::new(Site { server, router, admin, restart_needed: Vec::new() });
         let gates = Arc::new(Gates::of(&of_mounts, own_paths(&site.router), processes));
-        Ok(Arc::new(OpenSite { site, gates, clusters, databases, process }))
+        let moves = Arc::new(Moves::of(&of_mounts));
+        Ok(Arc::new(OpenSite { site, gates, moves, clusters, databases, process }))
     }
 
     /// Waits until every actor has answered, or had the time to.
@@ -193,8 +196,9 @@ impl OpenSite {
         let admin = self.site.admin.clone();
         let site_processes = loaded.settings.server.processes;
         let gates = Arc::new(Gates::of(&loaded.settings.mounts, own_paths(&router), site_processes));
+        let moves = Arc::new(Moves::of(&loaded.settings.mounts));
         let site = Arc::new(Site { server: loaded.settings.server, router, admin, restart_needed });
-        Ok(Arc::new(OpenSite { site, gates, clusters, databases, process: self.process.clone() }))
+        Ok(Arc::new(OpenSite { site, gates, moves, clusters, databases, process: self.process.clone() }))
     }
 }
 

@@ -17,7 +17,7 @@ use super::watch::Watch;
 use super::{actors, entry};
 use crate::connection::{ConnectionBounds, ConnectionTimeouts, Incoming, Outgoing, Peer, Refused, Service};
 use crate::edge::actix_fallback::ActixFallback;
-use crate::edge::files::Misses;
+use crate::edge::files::Folders;
 use crate::edge::probes::Probes;
 use crate::edge::refused;
 use crate::edge::thread::ServingThread;
@@ -43,9 +43,17 @@ pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<Ser
         site: open.site.clone(),
         services: actors::start(open, number),
         gates: open.gates.clone(),
+        moves: open.moves.clone(),
         bodies: process.bodies.clone(),
         shelf: process.shelf.clone(),
-        misses: open.site.router.mounts().iter().map(|_| Misses::new(!server.devel)).collect(),
+        folders: open
+            .site
+            .router
+            .mounts()
+            .iter()
+            .map(|mount| Folders::of(mount, server.static_max_age, server.devel))
+            .collect(),
+        own_files: Folders::none(),
         log,
         counts: process.counts(number).clone(),
         hold: process.hold(number).clone(),

@@ -1,4 +1,17 @@
 //! Static files: a file of a mounted folder stands before the app, with what browsers and caches expect.
+//!
+//! - [`packed`]: files in a coding that lie beside them; [`fresh`]: how long they are kept, and conditional answers;
+//! - [`paths`]: what leads out of a folder, or past a gate; [`parts`]: ranges and dates, well and badly written;
+//! - [`fallback`]: sites of a single page; [`moves`]: redirects and rewrites;
+//! - [`slow`]: a disk that does not answer.
+
+mod fallback;
+mod fresh;
+mod moves;
+mod packed;
+mod parts;
+mod paths;
+mod slow;
 
 use crate::harness::TestServer;
 

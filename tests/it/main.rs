@@ -22,6 +22,7 @@
 //! - [`sessions`], [`forgery`]: sealed cookies, and tokens against what other sites have browsers send;
 //! - [`status`]: the status tree;
 //! - [`files`]: static files before apps; [`error_pages`]: what a client sees of an error, and its id in the log;
+//! - [`compressed`]: answers that are compressed, and such as may be kept;
 //! - [`edge`]: what a conf says of mounts, names, limits and the user `admin`;
 //! - [`guarded`]: a hook that tests the path tests it for all three faces;
 //! - [`failing`]: nothing of a success stays on an error, and problems for who asks for them;
@@ -65,6 +66,7 @@ mod calls;
 mod chaos;
 mod coming;
 mod completion;
+mod compressed;
 mod config;
 mod connections;
 mod covered;

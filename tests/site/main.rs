@@ -12,6 +12,7 @@ mod failing;
 mod guarded;
 mod holding;
 mod hooks;
+mod packing;
 mod pages;
 mod places;
 mod refused;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         .package(spec::package())
         .package(validator::package())
         .package(uploads::package())
+        .package(packing::package())
         .package(pages::package())
         .package(places::package())
         .package(refused::package());

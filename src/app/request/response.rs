@@ -3,6 +3,7 @@
 //! Nothing is allocated before the first of them is set: most replies never use this.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 
@@ -20,6 +21,8 @@ pub(crate) struct Parts {
     pub(crate) headers: Vec<(String, String)>,
     /// Whether the connection is closed after this reply.
     pub(crate) closes: bool,
+    /// How long the client may keep the reply.
+    pub(crate) cached: Option<Duration>,
 }
 
 /// Headers about the representation that a success would have sent, besides all of `Content-…`: its metadata and
@@ -76,6 +79,25 @@ impl ResponseHead {
     /// sent. Content length, transfer coding and connection headers are set by the server alone.
     pub fn set(&self, name: &str, value: impl Into<String>) {
         self.with(|parts| parts.headers.push((name.to_owned(), value.into())));
+    }
+
+    /// The client may keep the reply for this time, and afterwards asks whether it is still the same.
+    ///
+    /// A page or data answered with 200 to GET and HEAD gets `Cache-Control: max-age=…` (`private` beside it, if it sets a
+    /// cookie) and a weak `ETag` of its body, unless the handler sets its own. A client that has it already is answered
+    /// with 304 and no body: the handler has run, but nothing is sent. Of a stream, which is not known before it is sent,
+    /// only the time is said; a file has its own tag. Nothing is said of an answer from which members are missing.
+    ///
+    /// ```
+    /// # use skitai::prelude::*;
+    /// #[route("/prices")]
+    /// async fn prices(was: Was) -> Vec<f64> {
+    ///     was.response.cached(secs(60));
+    ///     vec![1.5, 2.5]
+    /// }
+    /// ```
+    pub fn cached(&self, max_age: Duration) {
+        self.with(|parts| parts.cached = Some(max_age));
     }
 
     /// Replaces a header.
@@ -146,6 +168,7 @@ impl ResponseHead {
     pub(crate) fn fail(&self) {
         if let Some(parts) = self.lock().as_mut() {
             parts.status = None;
+            parts.cached = None;
             parts.headers.retain(|(name, value)| !is_of_success(name, value));
         }
     }

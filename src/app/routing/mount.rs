@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::pattern::fixed;
 use super::table::RouteEntry;
 use crate::app::Mounted;
+use crate::config::FolderRules;
 
 /// A path with its folders and its app. Folders take precedence.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Mount {
     /// Whether it was written with a trailing slash; then the path without it redirects there.
     pub(crate) slash: bool,
     pub(crate) folders: Vec<PathBuf>,
+    /// How their files are sent.
+    pub(crate) folder_rules: Arc<FolderRules>,
     pub(crate) app: Option<Arc<Mounted>>,
     /// True for the server's own apps, which are in no conf.
     pub(crate) is_own: bool,
@@ -30,6 +33,7 @@ impl Mount {
             prefix: at.trim_start_matches('/').replace('/', "."),
             slash: path.ends_with('/'),
             folders: Vec::new(),
+            folder_rules: Arc::default(),
             app: app.map(Arc::new),
             is_own: false,
         }

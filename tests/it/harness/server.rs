@@ -34,6 +34,8 @@ pub(crate) struct Scenario {
     routes: Vec<String>,
     sections: String,
     env: Vec<(String, String)>,
+    /// A program that runs it, with its words.
+    runner: Vec<String>,
     /// Without one the program runs on its defaults.
     has_conf: bool,
     panics_expected: bool,
@@ -61,6 +63,7 @@ impl Scenario {
             routes: routes.iter().map(|&route| route.to_owned()).collect(),
             sections: String::new(),
             env: Vec::new(),
+            runner: Vec::new(),
             has_conf: true,
             panics_expected: false,
             has_own_port: false,
@@ -113,6 +116,12 @@ impl Scenario {
     /// A variable of its environment.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Scenario {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// It is run by another program, which takes it as its last words.
+    pub(crate) fn run_by(mut self, runner: &[&str]) -> Scenario {
+        self.runner = runner.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -193,7 +202,14 @@ impl Scenario {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = match self.runner.as_slice() {
+            [] => Command::new(&self.program),
+            [runner, words @ ..] => {
+                let mut command = Command::new(runner);
+                command.args(words).arg(&self.program);
+                command
+            }
+        };
         command.current_dir(self.dir()).stdin(Stdio::null());
         // What the developer's shell says must not change what a test sees.
         command.env_remove("RUST_LOG").env_remove("NO_COLOR").env("RUST_BACKTRACE", "0");

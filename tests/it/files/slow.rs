@@ -19,6 +19,8 @@ fn a_slow_disk_keeps_nobody_else_waiting() {
     let folder = scenario.dir().join("slow");
     let words = [slow_disk.to_str().unwrap(), folder.to_str().unwrap(), "2000"];
     let site = scenario.run_by(&words).start();
+    // It looks at its folders before it serves.
+    site.get("/hold?millis=0").expect_code(200);
     // More than the whole pool of threads has, on all event loops.
     let begun = Instant::now();
     let mut waiting: Vec<_> = (0..60).map(|_| site.begin("/slow/a.txt")).collect();

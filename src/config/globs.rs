@@ -6,13 +6,13 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob {
     text: String,
-    marks: Vec<Mark>,
+    marks: Vec<GlobPart>,
     /// Without a `/` it is for the last name of a path.
     is_of_name: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mark {
+enum GlobPart {
     Exactly(char),
     /// `?`
     One,
@@ -35,10 +35,10 @@ impl Glob {
         let mut rest = text.strip_prefix('/').unwrap_or(text).chars().peekable();
         while let Some(character) = rest.next() {
             marks.push(match character {
-                '*' if rest.next_if_eq(&'*').is_some() => Mark::All,
-                '*' => Mark::Some,
-                '?' => Mark::One,
-                exactly => Mark::Exactly(exactly),
+                '*' if rest.next_if_eq(&'*').is_some() => GlobPart::All,
+                '*' => GlobPart::Some,
+                '?' => GlobPart::One,
+                exactly => GlobPart::Exactly(exactly),
             });
         }
         if marks.is_empty() {
@@ -58,10 +58,10 @@ impl Glob {
             let mut next = vec![false; self.marks.len() + 1];
             for (at, mark) in self.marks.iter().enumerate().filter(|(at, _)| matched[*at]) {
                 match mark {
-                    Mark::Exactly(exactly) => next[at + 1] |= *exactly == character,
-                    Mark::One => next[at + 1] |= character != '/',
-                    Mark::Some => next[at] |= character != '/',
-                    Mark::All => next[at] = true,
+                    GlobPart::Exactly(exactly) => next[at + 1] |= *exactly == character,
+                    GlobPart::One => next[at + 1] |= character != '/',
+                    GlobPart::Some => next[at] |= character != '/',
+                    GlobPart::All => next[at] = true,
                 }
             }
             self.skip_empty(&mut next);
@@ -73,7 +73,7 @@ impl Glob {
     /// A `*` may stand for nothing.
     fn skip_empty(&self, matched: &mut [bool]) {
         for (at, mark) in self.marks.iter().enumerate() {
-            if matched[at] && matches!(mark, Mark::Some | Mark::All) {
+            if matched[at] && matches!(mark, GlobPart::Some | GlobPart::All) {
                 matched[at + 1] = true;
             }
         }

@@ -63,22 +63,22 @@ struct Pieces {
 
 #[derive(Debug, thiserror::Error)]
 #[error("the body failed")]
-struct Failed;
+struct BodyFailed;
 
 impl MessageBody for Pieces {
-    type Error = Failed;
+    type Error = BodyFailed;
 
     fn size(&self) -> BodySize {
         self.body.size()
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failed>>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFailed>>> {
         if self.piece.is_empty() {
             match std::task::ready!(Pin::new(&mut self.body).poll_next(context)) {
                 Some(Ok(piece)) => self.piece = piece,
                 Some(Err(error)) => {
                     *self.failed.borrow_mut() = Some(error);
-                    return Poll::Ready(Some(Err(Failed)));
+                    return Poll::Ready(Some(Err(BodyFailed)));
                 }
                 None => return Poll::Ready(None),
             }

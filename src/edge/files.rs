@@ -7,8 +7,8 @@
 //! - [`kinds`]: its content type; [`body`]: its octets.
 //!
 //! So every GET of an app's page first asks whether there is a file of that name. To spare busy pages a look at the
-//! disk each time, every thread remembers for a second that a path is not a file. Nothing here waits for a disk on an event
-//! loop.
+//! disk each time, every thread remembers for a second that a path is not a file. Nothing here waits for a disk on an
+//! event loop.
 
 mod beneath;
 mod body;
@@ -29,8 +29,8 @@ use actix_web::http::header::{
 };
 use actix_web::http::{Method, StatusCode};
 use body::FileBody;
-use disk::{Disk, Unread};
-use lookup::{Found, FoundFile, Manner, Plan, Sought};
+use disk::{Disk, DiskError};
+use lookup::{Found, FoundFile, Manner, Sending, Sought};
 use misses::Misses;
 use percent_encoding::percent_decode_str;
 
@@ -157,7 +157,7 @@ impl Folders {
     }
 }
 
-fn unread(why: Unread) -> Error {
+fn unread(why: DiskError) -> Error {
     Error::new(503, why.to_string()).retry_after(RETRY_AFTER)
 }
 
@@ -194,11 +194,11 @@ fn safe(rest: &str) -> Option<PathBuf> {
 /// The reply with what is sent of a file.
 fn reply_with(file: Box<FoundFile>, disk: &Rc<Disk>) -> HttpResponse {
     let (status, part) = match file.plan {
-        Plan::NotModified => (StatusCode::NOT_MODIFIED, None),
-        Plan::Failed => (StatusCode::PRECONDITION_FAILED, None),
-        Plan::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, None),
-        Plan::Whole => (StatusCode::OK, Some((0, file.length))),
-        Plan::Part { start, length } => (StatusCode::PARTIAL_CONTENT, Some((start, length))),
+        Sending::NotModified => (StatusCode::NOT_MODIFIED, None),
+        Sending::Failed => (StatusCode::PRECONDITION_FAILED, None),
+        Sending::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, None),
+        Sending::Whole => (StatusCode::OK, Some((0, file.length))),
+        Sending::Part { start, length } => (StatusCode::PARTIAL_CONTENT, Some((start, length))),
     };
     let mut reply = HttpResponse::new(status);
     let headers = reply.headers_mut();
@@ -208,13 +208,13 @@ fn reply_with(file: Box<FoundFile>, disk: &Rc<Disk>) -> HttpResponse {
         }
     };
     match file.plan {
-        Plan::Unsatisfiable => put(CONTENT_RANGE, format!("bytes */{}", file.length)),
-        Plan::Part { start, length } => {
+        Sending::Unsatisfiable => put(CONTENT_RANGE, format!("bytes */{}", file.length)),
+        Sending::Part { start, length } => {
             put(CONTENT_RANGE, format!("bytes {start}-{}/{}", start + length - 1, file.length));
         }
         _ => {}
     }
-    if file.plan != Plan::Unsatisfiable && file.plan != Plan::Failed {
+    if file.plan != Sending::Unsatisfiable && file.plan != Sending::Failed {
         put(ETAG, file.etag);
         if let Some(modified) = file.modified {
             put(LAST_MODIFIED, httpdate::fmt_http_date(modified));

@@ -21,7 +21,7 @@ pub(crate) struct Disk {
 
 /// Why something was not read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unread {
+pub(super) enum DiskError {
     #[error("too many requests wait for a slow disk")]
     Busy,
     #[error("the server is stopping")]
@@ -43,9 +43,12 @@ impl Disk {
     }
 
     /// Does something on the pool, unless too many wait for it already.
-    pub(super) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unread> {
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, DiskError> {
         if self.waiting.get() >= QUEUE {
-            return Err(Unread::Busy);
+            return Err(DiskError::Busy);
         }
         self.run_on(work).await
     }
@@ -54,17 +57,17 @@ impl Disk {
     pub(super) async fn run_on<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Unread> {
+    ) -> Result<T, DiskError> {
         let place = {
             self.waiting.set(self.waiting.get() + 1);
             let _waiting = Waiting(self);
-            self.places.clone().acquire_owned().await.map_err(|_| Unread::Stopping)?
+            self.places.clone().acquire_owned().await.map_err(|_| DiskError::Stopping)?
         };
         // The work keeps its place to its end, though the client may have left: nothing can stop a call of the system.
         let work = move || {
             let _place = place;
             work()
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| Unread::Stopping)
+        tokio::task::spawn_blocking(work).await.map_err(|_| DiskError::Stopping)
     }
 }

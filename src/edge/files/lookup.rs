@@ -65,14 +65,14 @@ pub(crate) struct FoundFile {
     /// Whether others may get it in another coding.
     pub(super) varies: bool,
     pub(super) length: u64,
-    pub(super) plan: Plan,
+    pub(super) plan: Sending,
     /// The first piece of what is sent.
     pub(super) first: Bytes,
 }
 
 /// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plan {
+pub(super) enum Sending {
     NotModified,
     Failed,
     Unsatisfiable,
@@ -188,17 +188,17 @@ fn prepared(
     let of = Validators { etag: &etag, modified };
     let length = meta.len();
     let plan = match manner.conditions.judge(of) {
-        Condition::NotModified => Plan::NotModified,
-        Condition::Fails => Plan::Failed,
+        Condition::NotModified => Sending::NotModified,
+        Condition::Fails => Sending::Failed,
         Condition::Holds => match manner.conditions.range(of).map(|range| ranges::read(range, length)) {
-            None | Some(Ranged::Whole) => Plan::Whole,
-            Some(Ranged::Part { start, length }) => Plan::Part { start, length },
-            Some(Ranged::Unsatisfiable) => Plan::Unsatisfiable,
+            None | Some(Ranged::Whole) => Sending::Whole,
+            Some(Ranged::Part { start, length }) => Sending::Part { start, length },
+            Some(Ranged::Unsatisfiable) => Sending::Unsatisfiable,
         },
     };
     let first = match plan {
-        Plan::Whole if !manner.is_head => body::piece(&file, 0, length),
-        Plan::Part { start, length } if !manner.is_head => body::piece(&file, start, length),
+        Sending::Whole if !manner.is_head => body::piece(&file, 0, length),
+        Sending::Part { start, length } if !manner.is_head => body::piece(&file, start, length),
         _ => Ok(Bytes::new()),
     };
     let first = first.map_err(|error| Unopened::Failed(name.clone(), error))?;

@@ -30,7 +30,7 @@ use actix_web::http::header::{
 use actix_web::http::{Method, StatusCode};
 use body::FileBody;
 use disk::{Disk, DiskError};
-use lookup::{Found, FoundFile, Manner, Sending, Sought};
+use lookup::{Found, FoundFile, Manner, SendPlan, Sought};
 use misses::Misses;
 use percent_encoding::percent_decode_str;
 
@@ -128,7 +128,7 @@ impl Folders {
         let links = self.rules.links.unwrap_or(false);
         let manner = Manner { precompressed: self.rules.precompressed.unwrap_or(true), ..manner(request) };
         let sought = Sought { folders: self.paths.clone(), relative, has_slash, links, manner };
-        let found = self.disk.run(move || lookup::look(&sought)).await.map_err(unread)?;
+        let found = self.disk.run(move || lookup::look(&sought)).await.map_err(|why| unread(&why))?;
         found.map_err(|why| {
             // Whether there is a file is not known: a 404 would be a lie, and may be kept.
             tracing::error!(uri = request.uri(), "static file: {why}");
@@ -137,7 +137,7 @@ impl Folders {
     }
 
     /// Sends a file of the folders.
-    pub(super) fn send(&self, file: Box<FoundFile>) -> HttpResponse {
+    pub(super) fn send(&self, file: FoundFile) -> HttpResponse {
         let name = file.name.to_str();
         let is_like = |globs: &Vec<crate::config::Glob>| name.is_some_and(|name| globs.iter().any(|g| g.matches(name)));
         let age = if self.devel {
@@ -157,7 +157,7 @@ impl Folders {
     }
 }
 
-fn unread(why: DiskError) -> Error {
+fn unread(why: &DiskError) -> Error {
     Error::new(503, why.to_string()).retry_after(RETRY_AFTER)
 }
 
@@ -192,13 +192,13 @@ fn safe(rest: &str) -> Option<PathBuf> {
 }
 
 /// The reply with what is sent of a file.
-fn reply_with(file: Box<FoundFile>, disk: &Rc<Disk>) -> HttpResponse {
+fn reply_with(file: FoundFile, disk: &Rc<Disk>) -> HttpResponse {
     let (status, part) = match file.plan {
-        Sending::NotModified => (StatusCode::NOT_MODIFIED, None),
-        Sending::Failed => (StatusCode::PRECONDITION_FAILED, None),
-        Sending::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, None),
-        Sending::Whole => (StatusCode::OK, Some((0, file.length))),
-        Sending::Part { start, length } => (StatusCode::PARTIAL_CONTENT, Some((start, length))),
+        SendPlan::NotModified => (StatusCode::NOT_MODIFIED, None),
+        SendPlan::Failed => (StatusCode::PRECONDITION_FAILED, None),
+        SendPlan::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, None),
+        SendPlan::Whole => (StatusCode::OK, Some((0, file.length))),
+        SendPlan::Part { start, length } => (StatusCode::PARTIAL_CONTENT, Some((start, length))),
     };
     let mut reply = HttpResponse::new(status);
     let headers = reply.headers_mut();
@@ -208,13 +208,13 @@ fn reply_with(file: Box<FoundFile>, disk: &Rc<Disk>) -> HttpResponse {
         }
     };
     match file.plan {
-        Sending::Unsatisfiable => put(CONTENT_RANGE, format!("bytes */{}", file.length)),
-        Sending::Part { start, length } => {
+        SendPlan::Unsatisfiable => put(CONTENT_RANGE, format!("bytes */{}", file.length)),
+        SendPlan::Part { start, length } => {
             put(CONTENT_RANGE, format!("bytes {start}-{}/{}", start + length - 1, file.length));
         }
         _ => {}
     }
-    if file.plan != Sending::Unsatisfiable && file.plan != Sending::Failed {
+    if file.plan != SendPlan::Unsatisfiable && file.plan != SendPlan::Failed {
         put(ETAG, file.etag);
         if let Some(modified) = file.modified {
             put(LAST_MODIFIED, httpdate::fmt_http_date(modified));
@@ -251,7 +251,7 @@ fn content_type(kind: &'static str) -> HeaderValue {
 pub(crate) async fn reply(thread: &ServingThread, path: PathBuf, was: &Was) -> Result<HttpResponse, Error> {
     let shown = path.display().to_string();
     let (manner, disk) = (manner(&was.request), &thread.own_files.disk);
-    let found = disk.run(move || lookup::own(&path, &manner)).await.map_err(unread);
+    let found = disk.run(move || lookup::own(&path, &manner)).await.map_err(|why| unread(&why));
     let read = found.and_then(|found| {
         found.map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(404, "there is no such file"),
@@ -259,7 +259,7 @@ pub(crate) async fn reply(thread: &ServingThread, path: PathBuf, was: &Was) -> R
         })
     });
     match read {
-        Ok(file) => Ok(reply_with(file, disk)),
+        Ok(file) => Ok(reply_with(*file, disk)),
         Err(mut error) => {
             error_log::log(&was.request, &mut error);
             Err(error)

@@ -62,7 +62,7 @@ async fn looked<'t>(
     loop {
         let (mount, folders) = (&thread.site.router.mounts()[at], &thread.folders[at]);
         match folders.find(&path, mount.rest_of(&path).unwrap_or_default(), request).await {
-            Ok(Found::File(file)) => return Err(Box::new(folders.send(file))),
+            Ok(Found::File(file)) => return Err(Box::new(folders.send(*file))),
             Ok(Found::NeedsSlash) => {
                 return Err(Box::new(respond::add_slash(&request.method, &path, request.uri.query())));
             }
@@ -78,7 +78,7 @@ async fn looked<'t>(
 /// The reply with a mount's fallback, where nobody has the path.
 async fn fallback(thread: &ServingThread, builder: RequestBuilder, at: usize) -> HttpResponse {
     match thread.folders[at].fallback(builder.request()).await {
-        Ok(Some(file)) => thread.folders[at].send(file),
+        Ok(Some(file)) => thread.folders[at].send(*file),
         Ok(None) => {
             let nothing = nothing_at(&canonical(builder.request().uri.path()));
             refuse(thread, builder, nothing).await

@@ -19,5 +19,5 @@ fn main() -> io::Result<()> {
 
 async fn file(name: web::Path<String>) -> io::Result<NamedFile> {
     let name = Path::new(name.as_str()).file_name().ok_or(io::ErrorKind::NotFound)?;
-    NamedFile::open_async(name).await
+    NamedFile::open(name)
 }

@@ -84,9 +84,10 @@ impl ResponseHead {
     /// The client may keep the reply for this time, and afterwards asks whether it is still the same.
     ///
     /// A page or data answered with 200 to GET and HEAD gets `Cache-Control: max-age=…` (`private` beside it, if it
-    /// sets a cookie) and a weak `ETag` of its body, unless the handler sets its own. A client that has it already is answered
-    /// with 304 and no body: the handler has run, but nothing is sent. Of a stream, which is not known before it is sent,
-    /// only the time is said; a file has its own tag. Nothing is said of an answer from which members are missing.
+    /// sets a cookie) and a weak `ETag` of its body, unless the handler sets its own. A client that has it already is
+    /// answered with 304 and no body: the handler has run, but nothing is sent. Of a stream, which is not known
+    /// before it is sent, only the time is said; a file has its own tag. Nothing is said of an answer from which
+    /// members are missing.
     ///
     /// ```
     /// # use skitai::prelude::*;

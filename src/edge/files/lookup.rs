@@ -65,14 +65,14 @@ pub(crate) struct FoundFile {
     /// Whether others may get it in another coding.
     pub(super) varies: bool,
     pub(super) length: u64,
-    pub(super) plan: Sending,
+    pub(super) plan: SendPlan,
     /// The first piece of what is sent.
     pub(super) first: Bytes,
 }
 
 /// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sending {
+pub(super) enum SendPlan {
     NotModified,
     Failed,
     Unsatisfiable,
@@ -188,17 +188,17 @@ fn prepared(
     let of = Validators { etag: &etag, modified };
     let length = meta.len();
     let plan = match manner.conditions.judge(of) {
-        Condition::NotModified => Sending::NotModified,
-        Condition::Fails => Sending::Failed,
+        Condition::NotModified => SendPlan::NotModified,
+        Condition::Fails => SendPlan::Failed,
         Condition::Holds => match manner.conditions.range(of).map(|range| ranges::read(range, length)) {
-            None | Some(Ranged::Whole) => Sending::Whole,
-            Some(Ranged::Part { start, length }) => Sending::Part { start, length },
-            Some(Ranged::Unsatisfiable) => Sending::Unsatisfiable,
+            None | Some(Ranged::Whole) => SendPlan::Whole,
+            Some(Ranged::Part { start, length }) => SendPlan::Part { start, length },
+            Some(Ranged::Unsatisfiable) => SendPlan::Unsatisfiable,
         },
     };
     let first = match plan {
-        Sending::Whole if !manner.is_head => body::piece(&file, 0, length),
-        Sending::Part { start, length } if !manner.is_head => body::piece(&file, start, length),
+        SendPlan::Whole if !manner.is_head => body::piece(&file, 0, length),
+        SendPlan::Part { start, length } if !manner.is_head => body::piece(&file, start, length),
         _ => Ok(Bytes::new()),
     };
     let first = first.map_err(|error| Unopened::Failed(name.clone(), error))?;

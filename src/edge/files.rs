@@ -41,7 +41,7 @@ use super::thread::ServingThread;
 use crate::app::error::RETRY_AFTER;
 use crate::app::routing::mount::Mount;
 use crate::app::{Error, Request, Was};
-use crate::config::FolderRules;
+use crate::config::{FolderRules, ServerSettings};
 
 /// Longer names are on no file system.
 const LONGEST_NAME: usize = 255;
@@ -63,7 +63,8 @@ pub(crate) struct Folders {
 }
 
 impl Folders {
-    pub(crate) fn of(mount: &Mount, static_max_age: Duration, devel: bool) -> Folders {
+    pub(crate) fn of(mount: &Mount, server: &ServerSettings) -> Folders {
+        let ServerSettings { static_max_age, devel, deadline, .. } = *server;
         let rules = mount.folder_rules.clone();
         let max_age = if devel { Duration::ZERO } else { rules.max_age.unwrap_or(static_max_age) };
         let max_age = HeaderValue::try_from(format!("max-age={}", max_age.as_secs()));
@@ -73,13 +74,13 @@ impl Folders {
             max_age: max_age.unwrap_or(ASK),
             devel,
             misses: Misses::new(!devel),
-            disk: Disk::new(),
+            disk: Disk::new(deadline),
         }
     }
 
     /// The handler's own files, which are in no folder of a mount.
-    pub(crate) fn none() -> Folders {
-        Folders::of(&Mount::at("", None), Duration::ZERO, false)
+    pub(crate) fn none(server: &ServerSettings) -> Folders {
+        Folders::of(&Mount::at("", None), server)
     }
 
     /// Whether the disk must be looked at for a path: for one that may be a file, and is not known to be none.
@@ -158,7 +159,10 @@ impl Folders {
 }
 
 fn unread(why: &DiskError) -> Error {
-    Error::new(503, why.to_string()).retry_after(RETRY_AFTER)
+    match why {
+        DiskError::Late => Error::new(504, why.to_string()),
+        DiskError::Busy | DiskError::Stopping => Error::new(503, why.to_string()).retry_after(RETRY_AFTER),
+    }
 }
 
 fn manner(request: &Request) -> Manner {

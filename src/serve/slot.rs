@@ -46,14 +46,8 @@ pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<Ser
         moves: open.moves.clone(),
         bodies: process.bodies.clone(),
         shelf: process.shelf.clone(),
-        folders: open
-            .site
-            .router
-            .mounts()
-            .iter()
-            .map(|mount| Folders::of(mount, server.static_max_age, server.devel))
-            .collect(),
-        own_files: Folders::none(),
+        folders: open.site.router.mounts().iter().map(|mount| Folders::of(mount, server)).collect(),
+        own_files: Folders::none(server),
         log,
         counts: process.counts(number).clone(),
         hold: process.hold(number).clone(),

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -16,6 +17,8 @@ const QUEUE: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Disk {
     places: Arc<Semaphore>,
+    /// How long somebody waits for what is read, a place included.
+    patience: Duration,
     waiting: Cell<usize>,
 }
 
@@ -24,6 +27,8 @@ pub(crate) struct Disk {
 pub(super) enum DiskError {
     #[error("too many requests wait for a slow disk")]
     Busy,
+    #[error("the disk does not answer")]
+    Late,
     #[error("the server is stopping")]
     Stopping,
 }
@@ -38,8 +43,8 @@ impl Drop for Waiting<'_> {
 }
 
 impl Disk {
-    pub(super) fn new() -> Rc<Disk> {
-        Rc::new(Disk { places: Arc::new(Semaphore::new(DISK_PLACES)), waiting: Cell::new(0) })
+    pub(super) fn new(patience: Duration) -> Rc<Disk> {
+        Rc::new(Disk { places: Arc::new(Semaphore::new(DISK_PLACES)), patience, waiting: Cell::new(0) })
     }
 
     /// Does something on the pool, unless too many wait for it already.
@@ -58,6 +63,10 @@ impl Disk {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, DiskError> {
+        tokio::time::timeout(self.patience, self.done(work)).await.map_err(|_| DiskError::Late)?
+    }
+
+    async fn done<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, DiskError> {
         let place = {
             self.waiting.set(self.waiting.get() + 1);
             let _waiting = Waiting(self);

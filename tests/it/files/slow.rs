@@ -8,16 +8,12 @@ use crate::harness::{TestServer, bound};
 
 #[test]
 fn a_slow_disk_keeps_nobody_else_waiting() {
-    let tools = tempfile::tempdir().unwrap();
-    let slow_disk = tools.path().join("slow_disk");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-O1", "-pthread", "-o"]).arg(&slow_disk).arg(root().join("tests/interop/slow_disk.c"));
-    assert!(compiler.status().unwrap().success());
+    let (_tools, slow_disk) = compiled();
     let scenario = TestServer::site_of(&["/ = quick", "/ = testsite", "/slow = slow"])
         .file("quick/a.txt", "from a quick disk")
         .file("slow/a.txt", "from a slow disk");
     let folder = scenario.dir().join("slow");
-    let words = [slow_disk.to_str().unwrap(), folder.to_str().unwrap(), "2000"];
+    let words = [&*slow_disk, folder.to_str().unwrap(), "2000"];
     let site = scenario.run_by(&words).start();
     // It looks at its folders before it serves.
     site.get("/hold?millis=0").expect_code(200);
@@ -38,4 +34,29 @@ fn a_slow_disk_keeps_nobody_else_waiting() {
     let first = waiting[0].read();
     assert_eq!(first.expect_code(200).text(), "from a slow disk");
     assert!(begun.elapsed() >= Duration::from_secs(2), "the disk was not slow");
+}
+
+#[test]
+fn who_waits_for_a_slow_disk_is_told_in_time() {
+    let (_tools, slow_disk) = compiled();
+    let scenario =
+        TestServer::site_of(&["/ = testsite", "/slow = slow"]).file("slow/a.txt", "x").server("deadline", "1");
+    let folder = scenario.dir().join("slow");
+    let site = scenario.run_by(&[&slow_disk, folder.to_str().unwrap(), "5000"]).start();
+    site.get("/hold?millis=0").expect_code(200);
+    let begun = Instant::now();
+    let told = site.get("/slow/a.txt").expect_code(504);
+    assert!(told.text().contains("the disk does not answer"), "{}", told.text());
+    assert!(begun.elapsed() < bound(Duration::from_millis(1200), Duration::from_secs(4)), "{:?}", begun.elapsed());
+}
+
+/// The program that makes a folder slow, and where it is.
+fn compiled() -> (tempfile::TempDir, String) {
+    let tools = tempfile::tempdir().unwrap();
+    let slow_disk = tools.path().join("slow_disk");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O1", "-pthread", "-o"]).arg(&slow_disk).arg(root().join("tests/interop/slow_disk.c"));
+    assert!(compiler.status().unwrap().success());
+    let path = slow_disk.to_str().unwrap().to_owned();
+    (tools, path)
 }

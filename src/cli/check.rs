@@ -105,6 +105,9 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
         certificates.lines().iter().for_each(|line| print(&format!("  {line}")));
         let warnings = certificates.warnings(SystemTime::now());
         warnings.iter().for_each(|warning| print(&format!("warning: {warning}")));
+        for name in server.server_names.beyond(|name| certificates.cover(name)) {
+            print(&format!("warning: `{name}` of `server_names` is in no certificate: clients refuse it over TLS"));
+        }
     }
     let need = DescriptorNeed::of(&loaded.settings);
     print(&format!("  {}", need.told(limits::descriptors())));

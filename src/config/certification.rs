@@ -1,6 +1,7 @@
 //! What a conf says about TLS to clients: `ssl` and its kin in `[server]`, the certificates in `[certification]` and in
 //! `[certification:NAME]`. Files are named here and read elsewhere: they change while the conf stays the same.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -107,7 +108,7 @@ pub(super) fn into_server(reading: &mut Reading<'_>, sections: &[&Section], serv
 /// The sections in the order of the file, with `[server]` as the place of the first one's keys in later confs.
 fn certifications(reading: &mut Reading<'_>, sections: &[&Section], of_server: Option<&Section>) -> Vec<Certification> {
     let is_of_certificates = |section: &&Section| section.name == SECTION || is_named(&section.name);
-    let mut found = Vec::new();
+    let (mut found, mut names) = (Vec::new(), BTreeSet::new());
     let has_plain = sections.iter().any(|section| section.name == SECTION);
     if !has_plain {
         found.extend(certification(reading, None, of_server, None));
@@ -115,6 +116,14 @@ fn certifications(reading: &mut Reading<'_>, sections: &[&Section], of_server: O
     for section in sections.iter().copied().filter(is_of_certificates) {
         reading.check_keys(section, keys::CERTIFICATION);
         let is_plain = section.name == SECTION;
+        let written = name_of(section).map(str::to_ascii_lowercase);
+        if let Some(written) = written.filter(|written| !names.insert(written.clone())) {
+            reading.push(
+                Problem::error(section.name_span.clone(), format!("a second section of certificates for `{written}`"))
+                    .label("names are the same in upper and lower case")
+                    .help("remove one of them, or give it another name"),
+            );
+        }
         let beside = of_server.filter(|_| is_plain);
         found.extend(certification(reading, Some(section), beside, name_of(section).map(str::to_owned)));
     }
@@ -233,6 +242,13 @@ fn refuse_clear_port(reading: &mut Reading<'_>, ssl: &Value, server: &ServerSett
 /// Reads `redirect_http` and adds its port to those listened on; reads `acme_webroot`.
 fn redirect(reading: &mut Reading<'_>, section: Option<&Section>, server: &mut ServerSettings, is_tls: bool) {
     server.acme_webroot = reading.folder(section, &keys::ACME_WEBROOT);
+    if let (Some(folder), Some(value)) = (&server.acme_webroot, find(section, &keys::ACME_WEBROOT))
+        && !folder.is_dir()
+    {
+        let why = format!("there is no folder {}", folder.display());
+        reading
+            .push(Problem::error(value.span(), why).label("nothing could be served").help("make it, or name another"));
+    }
     let Some(value) = find(section, &keys::REDIRECT_HTTP).filter(|value| !value.text.is_empty()) else {
         if let Some(value) = find(section, &keys::ACME_WEBROOT).filter(|_| server.acme_webroot.is_some()) {
             reading.push(
@@ -274,6 +290,15 @@ fn hsts(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<String> 
     let time = values::number(parts.next().unwrap_or_default(), keys::HSTS_TIME);
     let words: Vec<&str> = parts.collect();
     let is_known = |word: &&str| word.eq_ignore_ascii_case("includeSubDomains") || word.eq_ignore_ascii_case("preload");
+    let behind = reading.text.get(value.span().end..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    if behind.split(';').skip(1).map(str::trim).any(|word| is_known(&word)) {
+        reading.push(
+            Problem::error(value.span(), "a `;` behind a blank begins a comment, so a word of `hsts` has no effect")
+                .label("the words behind it are not read")
+                .help("write `hsts = 1h; preload`, without a blank before the `;`"),
+        );
+        return None;
+    }
     match time {
         Ok(time) if words.iter().all(is_known) => {
             let seconds = Duration::from_millis(time).as_secs();

@@ -38,6 +38,16 @@ impl ServerNames {
         })
     }
 
+    /// Those that no certificate has.
+    pub(crate) fn beyond(&self, covers: impl Fn(&str) -> bool) -> Vec<String> {
+        let is_covered = |name: &ServerName| match name {
+            ServerName::Exact(name) => covers(name.trim_matches(['[', ']'])),
+            // As any name below it.
+            ServerName::Below(end) => covers(&format!("any{end}")),
+        };
+        self.0.iter().filter(|name| !is_covered(name)).map(|name| ServerNames(vec![name.clone()]).to_string()).collect()
+    }
+
     /// The first one that is a whole name.
     pub fn first(&self) -> Option<&str> {
         self.0.iter().find_map(|name| match name {

@@ -18,9 +18,10 @@ use crate::app::Error;
 use crate::app::coverage::Audience;
 use crate::app::request::client;
 use crate::app::request::host::name_of;
-use crate::config::ServerSettings;
+use crate::app::request::id::{RequestId, X_REQUEST_ID};
 use crate::connection::{Incoming, Peer};
 use crate::observe::access::AccessLine;
+use crate::observe::counts::TurnedAway;
 use crate::observe::plain_file;
 use crate::observe::seldom::Seldom;
 use crate::tls::certificates::Certificates;
@@ -48,18 +49,23 @@ pub(crate) async fn reply(
     let token = incoming.uri().path().strip_prefix(CHALLENGES).filter(|_| reads);
     let reply = match (token, &server.acme_webroot) {
         (Some(token), Some(folder)) => challenge(folder, token).await,
-        _ => redirect(incoming, server, certificates),
+        _ => redirect(thread, incoming, certificates),
     };
-    let reply = reply.unwrap_or_else(|error| {
+    let id = reply.is_err().then(RequestId::new);
+    let mut reply = reply.unwrap_or_else(|error| {
         let accept = incoming.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
         respond::error(&error, accept, Audience::default(), None)
     });
+    if let Some(id) = &id {
+        reply.headers_mut().insert(X_REQUEST_ID, id.to_header());
+    }
     thread.counts.request(reply.status().as_u16());
     if let Some(log) = &thread.log {
         let target = incoming.uri().path_and_query().map_or("/", |target| target.as_str());
         let (status, bytes) = (reply.status().as_u16(), respond::length(&reply));
         let method = incoming.method().as_str();
-        let line = AccessLine { method, uri: target, status, bytes, since: started, id: None };
+        let line =
+            AccessLine { method, uri: target, status, bytes, since: started, id: id.as_ref().map(RequestId::as_str) };
         log.line(peer.map(client::canonical), &line);
     }
     reply
@@ -110,16 +116,20 @@ fn answer(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn redirect(
+    thread: &ServingThread,
     incoming: &Incoming,
-    server: &ServerSettings,
     certificates: Option<&Certificates>,
 ) -> Result<HttpResponse, Error> {
     let host = incoming.headers().get(header::HOST).and_then(|host| host.to_str().ok()).map(name_of);
+    let server = &thread.site.server;
+    // A certificate's `*` is no host, and an escape might be read as another one.
+    let is_name = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.' | b':' | b'[' | b']');
     let is_own = |host: &str| match server.server_names.is_empty() {
         true => certificates.is_some_and(|certificates| certificates.cover(host.trim_matches(['[', ']']))),
         false => server.server_names.has(host),
     };
-    let Some(host) = host.filter(|host| is_own(host)) else {
+    let Some(host) = host.filter(|host| host.bytes().all(is_name) && is_own(host)) else {
+        thread.counts.turned_away(TurnedAway::Name);
         return Err(Error::new(421, "this host is not served here"));
     };
     let port = server.listening.tcp().map_or(HTTPS, |(_, port)| port);

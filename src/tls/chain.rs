@@ -84,7 +84,7 @@ pub(super) fn certificates(path: &Path, files: &TlsFiles) -> Result<Vec<ReadCert
     }
     let mut found = Vec::new();
     for (index, read) in CertificateDer::pem_slice_iter(octets).enumerate() {
-        let der = read.map_err(|error| at(path, TlsFault::Garbled(error.to_string())))?;
+        let der = read.map_err(|error| at(path, TlsFault::garbled(&error)))?;
         let bad = |why| at(path, TlsFault::BadCertificate { nth: index + 1, why });
         let facts = CertificateFacts::of(&der).map_err(bad)?;
         found.push((der, facts));

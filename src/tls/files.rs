@@ -74,7 +74,8 @@ impl TlsFiles {
 
     pub(super) fn get(&self, path: &Path) -> Result<&[u8], String> {
         match self.contents.get(path) {
-            Some(Ok(octets)) => Ok(octets),
+            // Editors of Windows write a byte order mark.
+            Some(Ok(octets)) => Ok(octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets)),
             Some(Err(error)) => Err(error.to_string()),
             None => Err("it was not read".to_owned()),
         }

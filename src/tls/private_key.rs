@@ -26,7 +26,7 @@ pub(super) fn read(
         return Err(TlsFault::OldEncryption { how: format!("the traditional format, `{label}`"), path: shown() });
     }
     if label != "ENCRYPTED PRIVATE KEY" {
-        return PrivateKeyDer::from_pem_slice(octets).map_err(|error| TlsFault::Garbled(error.to_string()));
+        return PrivateKeyDer::from_pem_slice(octets).map_err(|error| TlsFault::garbled(&error));
     }
     let (_, document) = pkcs8::Document::from_pem(body).map_err(|error| TlsFault::Garbled(error.to_string()))?;
     let read = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes());

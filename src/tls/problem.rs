@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rustls::pki_types::pem;
+
 /// A file, and why TLS cannot be served with it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {fault}", path.display())]
@@ -60,6 +62,19 @@ pub(super) enum TlsFault {
     BadAuthority(String),
     #[error("the certificate of the site has expired, on {0}: renew it")]
     Expired(String),
+}
+
+impl TlsFault {
+    /// The marker that is missing as text, and nothing of the content: it may be a key's.
+    pub(super) fn garbled(error: &pem::Error) -> TlsFault {
+        TlsFault::Garbled(match error {
+            pem::Error::MissingSectionEnd { end_marker } => {
+                format!("`-----END {}-----` is missing", String::from_utf8_lossy(end_marker))
+            }
+            pem::Error::IllegalSectionStart { .. } => "a line that begins a block is cut".to_owned(),
+            error => error.to_string(),
+        })
+    }
 }
 
 fn convert(path: &str) -> String {

@@ -166,3 +166,41 @@ fn a_certificate_for_development_is_made_and_trusted() {
     let (is_made, told) = run(&["cert", "no host name\u{e9}"]);
     assert!(!is_made && told.contains("is no host and no address"), "{told}");
 }
+
+#[test]
+fn a_file_that_was_cut_is_told_in_words_and_one_of_windows_is_read() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example,DNS:*.b.example", 90);
+    let (certificate, key) = (pki.read("live.pem"), pki.read("live.key"));
+    pki.write("cut.pem", &certificate[..certificate.len() / 2]);
+    pki.write("cut.key", &key[..key.len() / 2]);
+    let told = ["cut.pem", "`-----END CERTIFICATE-----` is missing"];
+    refused(with(&pki, "certfile = @cut.pem\nkeyfile = @live.key"), &told);
+    refused(with(&pki, "certfile = @live.pem\nkeyfile = @cut.key"), &["cut.key", "KEY-----` is missing"]);
+    pki.write("bom.pem", &format!("\u{feff}{certificate}"));
+    pki.write("bom.key", &format!("\u{feff}{key}"));
+    let names = "a.example, x.b.example, *.b.example, 127.0.0.1, c.example";
+    let output = with(&pki, "certfile = @bom.pem\nkeyfile = @bom.key").server("server_names", names).check();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    // Clients of these names would be shown a certificate of others.
+    let warned: Vec<&str> = said.lines().filter(|line| line.contains("is in no certificate")).collect();
+    assert!(warned.len() == 2 && warned[0].contains("`127.0.0.1`") && warned[1].contains("`c.example`"), "{said}");
+}
+
+#[test]
+fn what_would_have_no_effect_is_refused() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", 90);
+    let twice = pki.section("a.example", "live") + "\n" + &pki.section("A.EXAMPLE", "live");
+    refused(pki.site().section(&twice), &["a second section of certificates for `a.example`"]);
+    for (key, value, told) in [
+        ("hsts", "1h ; preload", &["begins a comment", "`hsts = 1h; preload`"][..]),
+        ("hsts", "1h; includeSubDomains ; preload", &["begins a comment"]),
+        ("acme_webroot", "/no/such/folder", &["there is no folder /no/such/folder"]),
+    ] {
+        refused(pki.site().server(key, value), told);
+    }
+    let commented = pki.site().server("hsts", "1h ; an hour").check();
+    assert!(commented.status.success(), "{commented:?}");
+}

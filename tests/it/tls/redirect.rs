@@ -1,7 +1,9 @@
 //! Those who come in clear text: they are sent to HTTPS, and challenges of ACME are answered.
 
 use super::made::{Pki, curl, shown};
+use crate::harness::server::ADMIN_PASSWORD;
 use crate::harness::{Conn, Reply, TestServer, eventually, ports};
+use crate::status::basic;
 
 /// A site with a port of clear text.
 fn site(pki: &Pki, more: &[(&str, &str)]) -> (TestServer, u16) {
@@ -36,12 +38,20 @@ fn clients_are_sent_to_https_and_to_no_host_but_the_sites_own() {
         assert_eq!(reply.header("location"), format!("https://{name}:{port}{location}"), "{target}");
         assert_eq!(reply.header("strict-transport-security"), "");
     }
-    for (target, host) in
-        [("/", "evil.example"), ("/", "x.y.b.example"), ("/", "127.0.0.1"), ("http://evil.example/", "a.example")]
-    {
+    for (target, host) in [
+        ("/", "evil.example"),
+        ("/", "x.y.b.example"),
+        ("/", "127.0.0.1"),
+        ("http://evil.example/", "a.example"),
+        ("/", "*.b.example"),
+        ("/", "%61.b.example"),
+    ] {
         let reply = ask(clear, "GET", target, host).expect_code(421);
-        assert_eq!(reply.header("location"), "", "{host}");
+        assert_eq!((reply.header("location"), reply.header("x-request-id").len()), ("", 32), "{host}");
     }
+    let login = format!("Authorization: {}", basic("admin", ADMIN_PASSWORD));
+    let told = curl(&pki, "a.example", port, "/status?filter=requests", &["-H", &login, "-L"]);
+    assert!(told.contains("\"name\":6"), "{told}");
     // `server_names` decide where there are some.
     let (_named, clear) = self::site(&pki, &[("server_names", "only.example")]);
     ask(clear, "GET", "/", "only.example").expect_code(308);
@@ -67,6 +77,7 @@ fn a_challenge_is_answered_and_its_certificate_is_taken_up() {
     let pki = Pki::new();
     let first = pki.issue("live", "DNS:a.example", 90);
     let webroot = pki.path("webroot");
+    std::fs::create_dir(&webroot).unwrap();
     let (site, clear) = site(&pki, &[("acme_webroot", &webroot.display().to_string()), ("supervise", "yes")]);
     eventually("it serves", || (shown(&pki, site.port()) == first).then_some(()));
     let folder = webroot.join(".well-known/acme-challenge");

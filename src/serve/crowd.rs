@@ -119,7 +119,8 @@ impl Drop for Attendance {
     }
 }
 
-/// Answers a connection that is one too many, and ends it. Over TLS the end is all there is: a handshake is what a flood must not cost.
+/// Answers a connection that is one too many, and ends it. Over TLS the end is all there is: a handshake is what a
+/// flood must not cost.
 pub(crate) async fn turn_away(mut socket: impl AsyncRead + AsyncWrite + Unpin, is_tls: bool) {
     if is_tls {
         return;

@@ -96,7 +96,8 @@ fn read(file: &File) -> io::Result<Vec<u8>> {
     }
 }
 
-/// What files are behind paths: another value when one was written or may be read by others, or when a link in front of it leads elsewhere.
+/// What files are behind paths: another value when one was written or may be read by others, or when a link in
+/// front of it leads elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TlsStamp(Vec<Option<FileVersion>>);
 

@@ -19,7 +19,7 @@ SOME = 5
 BETWEEN = 0.1
 KEYS = ["drain_timeout = 30"]
 DRAINED = re.compile(r"drained in (\d+\.\d+) s; (nothing was cut|cut at .*)")
-DONE = re.compile(r"reload done in ([0-9.]+)(ms|s|µs)")
+DONE = re.compile(r"reload done in ([\d.]+) ?(s|ms|µs)")
 # What a site must miss that refuses connections for a moment, and nothing else.
 MISSED_BY_CONTROL = re.compile("failed requests|refused|resets")
 

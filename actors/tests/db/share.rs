@@ -61,7 +61,9 @@ async fn streams_leave_half(member: DbMember, huge: &'static str) {
         assert!(outcome.is_ok(), "{}", outcome.msg);
         assert_eq!(cell(outcome, 0, 0), text(&n.to_string()));
     }
-    assert_eq!(get(&get(&cluster.report().await, "connections"), "open"), Value::Int(4), "no more than there may be");
+    // One connection may be enough for statements that are short.
+    let open = get(&get(&cluster.report().await, "connections"), "open");
+    assert!([Value::Int(3), Value::Int(4)].contains(&open), "two streams, and no more than there may be: {open:?}");
 
     // One that leaves makes room for one that waits.
     let waits = cluster.stream(huge);

@@ -236,6 +236,7 @@ fn who_holds_the_port_is_named() {
     signal("CONT", old);
     let named = format!("process {old} (testsite) of an earlier instance, whose supervisor is gone");
     assert!(report.contains(&named) && report.contains(&format!("kill -9 {old}")), "{report}");
+    eventually("it has ended", || (!Path::new(&format!("/proc/{old}")).exists()).then_some(()));
     done(&scenario.told_with("start", &["-p", &port.to_string()]));
     done(&scenario.told_with("stop", &["-p", &port.to_string(), "--wait"]));
 }

@@ -25,7 +25,9 @@ fn a_range_is_a_part_and_nonsense_is_the_whole() {
         let reply = ask(range).expect_code(206);
         assert_eq!((&*reply.text(), reply.header("content-range")), (part, place), "{range}");
     }
-    for range in ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=99999999999999999999999999-"] {
+    let past = ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=99999999999999999999999999-"];
+    // Three that overlap: what slowhttptest sends, and what nobody needs.
+    for range in past.into_iter().chain(["bytes=0-,5-0,5-1,5-5,5-6", "bytes=-9,-8,-7", "bytes=0-,0-,0-"]) {
         let reply = ask(range).expect_code(416);
         assert_eq!((reply.header("content-range"), reply.header("etag")), ("bytes */10", ""), "{range}");
     }
@@ -52,6 +54,7 @@ fn a_range_is_a_part_and_nonsense_is_the_whole() {
         "bytes=0-1,",
         "bytes=,0-1",
         "bytes=0-0,2-2",
+        "bytes=0-4,3-9",
         "bytes=1-2;x",
         "none",
         "bytes=\"0-1\"",

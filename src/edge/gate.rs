@@ -84,6 +84,37 @@ pub(crate) struct Barred {
     told: Option<RateTold>,
 }
 
+impl Gate {
+    /// The gate of a mount within another one, whose rules hold where the mount has none of its own.
+    fn of(mount: &MountSettings, path: String, outer: Option<&Gate>, processes: usize) -> Gate {
+        let access = AccessLists::of(mount, outer.map(|outer| &outer.access));
+        let rates = match (&mount.rates, outer) {
+            (Some(rates), _) => rates.iter().map(|rate| RateLimit::new(rate, processes)).collect(),
+            (None, Some(outer)) => outer.rates.clone(),
+            (None, None) => Arc::default(),
+        };
+        let in_flight = match mount.max_in_flight {
+            Some(0) => None,
+            Some(most) => Some(InFlight::new(most, processes)),
+            None => outer.and_then(|outer| outer.in_flight.clone()),
+        };
+        let cors = match &mount.cors {
+            Some(cors) => Some(Arc::new(CorsRules::of(cors))),
+            None => outer.and_then(|outer| outer.cors.clone()),
+        };
+        let compress = mount.compress.unwrap_or_else(|| outer.is_none_or(|outer| outer.compress));
+        let (own, outer) = (&mount.browsers, outer.map(|outer| &outer.browsers));
+        let (policy, permissions) = (&own.content_security_policy, &own.permissions_policy);
+        let browsers = BrowserRules {
+            usual: own.usual.or_else(|| outer?.usual),
+            content_security_policy: policy.clone().or_else(|| outer?.content_security_policy.clone()),
+            permissions_policy: permissions.clone().or_else(|| outer?.permissions_policy.clone()),
+        };
+        let (as_files, headers) = (paths::as_files(&path).into_owned(), dress::headers_of(&browsers));
+        Gate { path, as_files, access, rates, in_flight, cors, compress, browsers, headers }
+    }
+}
+
 impl Gates {
     /// The gates of a conf. What a longer section does not say, it has from the next shorter one. The pages at `own`
     /// paths are the server's, and are sent with the usual security headers.
@@ -103,38 +134,8 @@ impl Gates {
             // Those so far are shorter, the longest of them last.
             let path = fixed(&mount.path);
             let outer = gates.iter().rev().find(|outer| holds(&outer.path, &path));
-            let access = AccessLists::of(mount, outer.map(|outer| &outer.access));
-            let rates = match (&mount.rates, outer) {
-                (Some(rates), _) => rates.iter().map(|rate| RateLimit::new(rate, processes)).collect(),
-                (None, Some(outer)) => outer.rates.clone(),
-                (None, None) => Arc::default(),
-            };
-            let in_flight = match mount.max_in_flight {
-                Some(0) => None,
-                Some(most) => Some(InFlight::new(most, processes)),
-                None => outer.and_then(|outer| outer.in_flight.clone()),
-            };
-            let cors = match &mount.cors {
-                Some(cors) => Some(Arc::new(CorsRules::of(cors))),
-                None => outer.and_then(|outer| outer.cors.clone()),
-            };
-            let compress = mount.compress.unwrap_or_else(|| outer.is_none_or(|outer| outer.compress));
-            let outer = outer.map(|outer| &outer.browsers);
-            let browsers = BrowserRules {
-                usual: mount.browsers.usual.or_else(|| outer?.usual),
-                content_security_policy: mount
-                    .browsers
-                    .content_security_policy
-                    .clone()
-                    .or_else(|| outer?.content_security_policy.clone()),
-                permissions_policy: mount
-                    .browsers
-                    .permissions_policy
-                    .clone()
-                    .or_else(|| outer?.permissions_policy.clone()),
-            };
-            let (as_files, headers) = (paths::as_files(&path).into_owned(), dress::headers_of(&browsers));
-            gates.push(Gate { path, as_files, access, rates, in_flight, cors, compress, browsers, headers });
+            let gate = Gate::of(mount, path, outer, processes);
+            gates.push(gate);
         }
         gates.reverse();
         let mut initials = gates.iter().map(|gate| gate.path.as_bytes().get(1).copied());

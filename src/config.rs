@@ -39,6 +39,7 @@ mod network;
 mod origins;
 mod outside;
 pub(crate) mod password_hash;
+mod proxying;
 mod rates;
 mod reaching;
 mod reading;
@@ -64,6 +65,7 @@ pub use network::{Network, NetworkError};
 pub use origins::{BrowserRules, Cors, Origins};
 pub(crate) use outside::FileTexts;
 pub use password_hash::PasswordHash;
+pub use proxying::{PassRoute, PassRules, PassedHost};
 pub use rates::{Rate, RateKey};
 pub use report::{Problem, Report, Severity};
 pub use routes::{MountLine, MountTarget, TargetError};
@@ -203,7 +205,7 @@ impl Loaded {
                 }),
                 RouteTarget::App(app) if apps.contains(&app.as_str()) => Ok(MountTarget::App(app.clone())),
                 RouteTarget::App(app) => Err((format!("this program has no app `{app}`"), None)),
-                RouteTarget::Cluster(name) => Err((format!("`@{name}`: the reverse proxy is not built yet"), None)),
+                RouteTarget::Cluster(route) => Ok(MountTarget::Cluster(route.clone())),
             };
             match resolved {
                 Ok(target) => mounts.push(MountLine { path: route.path.clone(), target }),

@@ -28,6 +28,7 @@ use crate::app::routing::pattern::canonical;
 use crate::app::routing::router::MatchedRoute;
 use crate::app::{Answer, Bind, Error, Face, NO_ROUTE, Request, RequestBuilder, Session};
 use crate::connection::Incoming;
+use crate::proxy;
 
 /// What a browser sends when it connects to an event stream again (HTML, 9.2.4).
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -165,6 +166,13 @@ async fn uncalled(
             }
         }
         Ok(Dispatch::Fallback(at)) => fallback(thread, builder, at).await,
+        Ok(Dispatch::Passed(at)) => {
+            let path = canonical(builder.request().uri.path()).into_owned();
+            match passed(thread, at, &path, builder.request(), payload).await {
+                Ok(reply) => reply,
+                Err(error) => refuse(thread, builder, error).await,
+            }
+        }
         Ok(Dispatch::Probe(probe)) => thread.probes.reply(probe),
         Ok(Dispatch::Reply(reply)) => reply,
         Ok(Dispatch::WrongMethod(allowed)) => {
@@ -175,6 +183,19 @@ async fn uncalled(
         Ok(Dispatch::Look(_)) => unreachable!("it was looked for"),
         Err(error) => refuse(thread, builder, error).await,
     }
+}
+
+/// The answer of a member, for a mount that leads to a cluster.
+async fn passed(
+    thread: &ServingThread,
+    at: usize,
+    path: &str,
+    request: &Request,
+    payload: Payload,
+) -> Result<HttpResponse, Error> {
+    let mount = &thread.site.router.mounts()[at];
+    let to = mount.passed.as_ref().ok_or_else(|| nothing_at(path))?;
+    proxy::pass(&thread.services, (mount, to), path, request, payload).await
 }
 
 /// The reply to an error before the handler was called.

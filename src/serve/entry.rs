@@ -64,7 +64,10 @@ pub(crate) async fn serve(
     let mut response = match admitted {
         Err(refusal) => refusal,
         Ok(admitted) => {
-            let answer = match (redirect, endpoint::protocol(&thread.site, builder.request())) {
+            // Calls below a mount of a cluster are for its members.
+            let is_passed = thread.site.router.is_passed(builder.request().uri.path());
+            let protocol = if is_passed { None } else { endpoint::protocol(&thread.site, builder.request()) };
+            let answer = match (redirect, protocol) {
                 (Some(reply), _) => reply,
                 (None, Some(protocol)) => {
                     // An error of RPC is an answer like any other.
@@ -73,7 +76,8 @@ pub(crate) async fn serve(
                 }
                 (None, None) => {
                     // An RPC endpoint accepts POST alone and has no route, but OPTIONS must not answer 404 for it.
-                    let is_rpc = builder.request().method == Method::OPTIONS
+                    let is_rpc = !is_passed
+                        && builder.request().method == Method::OPTIONS
                         && endpoint::is_endpoint(&thread.site, builder.request().uri.path());
                     pipeline::web(thread, builder, payload, incoming, is_rpc).await
                 }

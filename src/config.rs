@@ -65,7 +65,7 @@ pub use network::{Network, NetworkError};
 pub use origins::{BrowserRules, Cors, Origins};
 pub(crate) use outside::FileTexts;
 pub use password_hash::PasswordHash;
-pub use proxying::{PassRoute, PassRules, PassedHost};
+pub use proxying::{Affinity, PassRoute, PassRules, PassedHost};
 pub use rates::{Rate, RateKey};
 pub use report::{Problem, Report, Severity};
 pub use routes::{MountLine, MountTarget, TargetError};
@@ -147,7 +147,7 @@ fn parse_with(
         Some(section) => routes::routes(&mut reading, section, &declared, &clusters),
         None => Vec::new(),
     };
-    let mounts = mounts::mounts(&mut reading, &sections, &routes);
+    let mounts = mounts::mounts(&mut reading, &sections, &routes, &clusters);
     let is_refused = reading.problems.iter().any(|problem| problem.severity == Severity::Error);
     if !is_refused && routes.is_empty() {
         let nothing = Problem::warning(0..0, "nothing is mounted: every path will be answered with 404").whole_file();

@@ -38,7 +38,7 @@ use crate::app::calls::results::AllFailed;
 use crate::app::routing::mount::{Mount, PassTo};
 use crate::app::services::Services;
 use crate::app::{Error, Request};
-use crate::config::PassedHost;
+use crate::config::{Affinity, PassedHost};
 
 /// The latest end of an exchange: a stream may go on for as long as both sides want.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -90,7 +90,7 @@ pub(crate) async fn pass(
             request.method,
             Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
         ),
-        key: None,
+        key: to.rules.affinity.as_ref().map(|affinity| key(request, affinity)),
         patience: budget.latest_wait().saturating_duration_since(Instant::now()),
         buffer: to.rules.buffer,
     };
@@ -126,6 +126,26 @@ fn host(request: &Request, rule: &PassedHost) -> Option<Bytes> {
         PassedHost::Members => None,
         PassedHost::Named(name) => Some(Bytes::copy_from_slice(name.as_bytes())),
     }
+}
+
+/// What keeps a client at its member.
+fn key(request: &Request, affinity: &Affinity) -> Box<str> {
+    let own = match affinity {
+        Affinity::Address => None,
+        Affinity::Cookie(name) => cookie(request, name),
+        Affinity::Header(name) => request.get_header(name),
+    };
+    match own {
+        Some(own) => own.into(),
+        None => request.get_remote_addr().map_or_else(Box::default, |address| address.to_string().into()),
+    }
+}
+
+/// The first cookie of this name, as it was sent.
+fn cookie<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
+    let lines = request.headers.get_all(header::COOKIE).filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 fn is_grpc(request: &Request) -> bool {

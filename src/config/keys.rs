@@ -356,6 +356,12 @@ pub(super) const PROXY_MAX_BODY: Key =
     key("proxy_max_body", size(0, 1024 * 1024 * MIB), "0", "largest body of a request; 0 for any");
 pub(super) const PROXY_REWRITE: Key =
     key("proxy_rewrite", KeyKind::Flag, "yes", "translate redirects and the paths of cookies to those of the mount");
+pub(super) const AFFINITY: Key = key(
+    "affinity",
+    KeyKind::Text,
+    "",
+    "what requests to the same member have in common: `address`, `cookie:NAME` or `header:NAME`; the target if not given",
+);
 pub(super) const DENY: Key = key("deny", KeyKind::Networks, "", "clients that may not come in, written as in `allow`");
 
 pub(super) const TYPE: Key =
@@ -538,6 +544,7 @@ pub const MOUNT: &[Key] = &[
     PROXY_BUFFER,
     PROXY_MAX_BODY,
     PROXY_REWRITE,
+    AFFINITY,
 ];
 
 /// The keys of `[@name]` with HTTP members.

@@ -17,7 +17,7 @@ use super::proxying::{PassRules, PassedHost};
 use super::rates::{Rate, rates};
 use super::reading::{Reading, find};
 use super::report::Problem;
-use super::settings::RouteLine;
+use super::settings::{Declared, RouteLine};
 use super::spelling::nearest;
 
 /// The word before the path.
@@ -135,12 +135,17 @@ fn bare(path: &str) -> &str {
 }
 
 /// Reads the sections of mounts.
-pub(super) fn mounts(reading: &mut Reading<'_>, sections: &[&Section], routes: &[RouteLine]) -> Vec<MountSettings> {
+pub(super) fn mounts(
+    reading: &mut Reading<'_>,
+    sections: &[&Section],
+    routes: &[RouteLine],
+    clusters: &[Declared],
+) -> Vec<MountSettings> {
     let mut mounts = Vec::new();
     for section in sections {
         let Some(path) = path_of(&section.name) else { continue };
         reading.check_keys(section, keys::MOUNT);
-        let mount = mount(reading, section, path, routes);
+        let mount = mount(reading, section, path, (routes, clusters));
         if is_mounted(reading, section, path, routes) {
             mounts.push(mount);
         }
@@ -172,7 +177,12 @@ fn is_mounted(reading: &mut Reading<'_>, section: &Section, path: &str, routes: 
     false
 }
 
-fn mount(reading: &mut Reading<'_>, section: &Section, path: &str, routes: &[RouteLine]) -> MountSettings {
+fn mount(
+    reading: &mut Reading<'_>,
+    section: &Section,
+    path: &str,
+    reached: (&[RouteLine], &[Declared]),
+) -> MountSettings {
     MountSettings {
         path: bare(path).to_owned(),
         allow: networks(reading, section, &keys::ALLOW),
@@ -186,7 +196,7 @@ fn mount(reading: &mut Reading<'_>, section: &Section, path: &str, routes: &[Rou
         folders: folder_rules(reading, section),
         compress: maybe_flag(reading, section, &keys::COMPRESS),
         moves: moves(reading, section, bare(path)),
-        passing: proxying::rules(reading, section, bare(path), routes),
+        passing: proxying::rules(reading, section, bare(path), reached),
     }
 }
 

@@ -3,12 +3,14 @@
 
 use std::fmt;
 
+use skitai_actors::spec::Balance;
+
 use super::ini::Section;
 use super::keys;
 use super::keys::Key;
 use super::reading::{Reading, find};
 use super::report::Problem;
-use super::settings::{RouteLine, RouteTarget, default_of};
+use super::settings::{Declared, RouteLine, RouteTarget, default_of};
 
 /// Where the requests to a mount are passed on to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,19 @@ pub struct PassRules {
     pub max_body: Option<u64>,
     /// Whether redirects and the paths of cookies are translated.
     pub rewrites: bool,
+    /// What keeps a client at its member; `None` for the target of each request.
+    pub affinity: Option<Affinity>,
+}
+
+/// What requests that go to the same member have in common, in a cluster with `balance = hash`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Affinity {
+    /// The address of the real client.
+    Address,
+    /// A cookie; without it the address.
+    Cookie(String),
+    /// A header; without it the address.
+    Header(String),
 }
 
 /// What members get as `Host`.
@@ -44,7 +59,8 @@ pub enum PassedHost {
 }
 
 /// The keys that only such a mount may have.
-const KEYS: [&Key; 4] = [&keys::PROXY_HOST, &keys::PROXY_BUFFER, &keys::PROXY_MAX_BODY, &keys::PROXY_REWRITE];
+const KEYS: [&Key; 5] =
+    [&keys::PROXY_HOST, &keys::PROXY_BUFFER, &keys::PROXY_MAX_BODY, &keys::PROXY_REWRITE, &keys::AFFINITY];
 
 impl Default for PassRules {
     /// Those of a mount without a section.
@@ -54,6 +70,7 @@ impl Default for PassRules {
             buffer: usize::try_from(default_of(&keys::PROXY_BUFFER)).unwrap_or(usize::MAX),
             max_body: None,
             rewrites: true,
+            affinity: None,
         }
     }
 }
@@ -78,18 +95,21 @@ pub(super) fn rules(
     reading: &mut Reading<'_>,
     section: &Section,
     path: &str,
-    routes: &[RouteLine],
+    (routes, clusters): (&[RouteLine], &[Declared]),
 ) -> Option<PassRules> {
-    let is_passed = routes
-        .iter()
-        .any(|route| matches!(route.target, RouteTarget::Cluster(_)) && route.path.trim_end_matches('/') == path);
+    let at_path = routes.iter().filter(|route| route.path.trim_end_matches('/') == path);
+    let mut passed = at_path.filter_map(|route| match &route.target {
+        RouteTarget::Cluster(route) => Some(route),
+        _ => None,
+    });
+    let route = passed.next();
     let given = KEYS.into_iter().find_map(|key| Some((key, find(Some(section), key)?)));
     let (key, value) = given?;
-    if !is_passed {
+    let Some(route) = route else {
         let problem = Problem::error(value.span(), format!("`{}` is for a mount that leads to a cluster", key.name));
         reading.push(problem.label("this one does not").help("write `/path = @cluster` under [routes:line]"));
         return None;
-    }
+    };
     let host = match find(Some(section), &keys::PROXY_HOST).map(|value| (value, value.text.as_str())) {
         None | Some((_, "keep")) => PassedHost::Kept,
         Some((_, "member")) => PassedHost::Members,
@@ -105,7 +125,41 @@ pub(super) fn rules(
         buffer: reading.count(Some(section), &keys::PROXY_BUFFER),
         max_body: Some(reading.number(Some(section), &keys::PROXY_MAX_BODY)).filter(|&most| most > 0),
         rewrites: reading.flag(Some(section), &keys::PROXY_REWRITE).0,
+        affinity: affinity(reading, section, route, clusters),
     })
+}
+
+/// Reads `affinity`, which only a cluster that chooses by a key can keep.
+fn affinity(
+    reading: &mut Reading<'_>,
+    section: &Section,
+    route: &PassRoute,
+    clusters: &[Declared],
+) -> Option<Affinity> {
+    let value = find(Some(section), &keys::AFFINITY)?;
+    let is_by_key = clusters.iter().any(|cluster| match cluster {
+        Declared::Http(spec) => *spec.name == route.cluster && spec.balance == Balance::Hash,
+        Declared::Db(_) => false,
+    });
+    if !is_by_key {
+        let message = format!("`affinity` needs `balance = hash` in [@{}]", route.cluster);
+        reading.push(Problem::error(value.span(), message).label("this cluster chooses its members in another way"));
+        return None;
+    }
+    let named = |kind: &str| {
+        let name = value.text.strip_prefix(kind)?;
+        let is_token = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
+        (!name.is_empty() && name.bytes().all(is_token)).then(|| name.to_owned())
+    };
+    let read = match value.text.as_str() {
+        "address" => Some(Affinity::Address),
+        _ => named("cookie:").map(Affinity::Cookie).or_else(|| named("header:").map(Affinity::Header)),
+    };
+    if read.is_none() {
+        let problem = Problem::error(value.span(), "this is no value for `affinity`");
+        reading.push(problem.label("expected `address`, `cookie:NAME` or `header:NAME`"));
+    }
+    read
 }
 
 fn is_of_host(octet: u8) -> bool {

@@ -97,6 +97,8 @@ fn a_mount_of_nothing_is_refused_and_the_apps_are_listed() {
     accepts(&web);
     // What is for such a mount alone is refused elsewhere, and only one thing answers at a path.
     refuses(&web.section("[mount /]\nproxy_host = keep"), &["proxy_host", "leads to a cluster"]);
+    let web = TestServer::demo().route("/x = @web").section("[@web]\nmembers = 127.0.0.1:5001");
+    refuses(&web.section("[mount /x]\naffinity = address"), &["affinity", "balance = hash"]);
     let two = TestServer::demo().route("/ = @web").section("[@web]\nmembers = 127.0.0.1:5001");
     refuses(&two, &["`@web` is mounted where something else answers already"]);
 }

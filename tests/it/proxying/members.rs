@@ -121,3 +121,32 @@ fn answers_of_any_status_pass_and_the_health_is_that_of_calls() {
     let text = status.expect_code(200).text();
     assert!(text.contains("HTTP 503") && text.contains("\"pass\""), "{text}");
 }
+
+#[test]
+fn a_client_stays_at_its_member() {
+    let members: Vec<RawMember> = (0..3).map(|_| RawMember::answering(FINE)).collect();
+    let nodes: Vec<String> = members.iter().map(RawMember::node).collect();
+    let counts = || members.iter().map(|member| member.asked().len()).collect::<Vec<_>>();
+    // What tells the clients apart, by each kind of key.
+    for (affinity, header, value) in [
+        ("cookie:sid", "Cookie", "x=1; sid=NTH; y=2"),
+        ("header:X-User", "X-User", "NTH"),
+        ("address", "X-Forwarded-For", "10.0.0.NTH"),
+    ] {
+        let more = format!("balance = hash\n[mount /articles]\naffinity = {affinity}");
+        let site = among(&nodes, &more).server("trusted_proxies", "127.0.0.1").start();
+        let mut asked_at_all = [false; 3];
+        for nth in 0..24 {
+            let value = value.replace("NTH", &nth.to_string());
+            let before = counts();
+            for round in 0..3 {
+                site.ask("GET", &format!("/articles/{round}"), &[(header, &value)], b"").expect_code(200);
+            }
+            let after = counts();
+            let at: Vec<usize> = (0..3).filter(|&member| after[member] > before[member]).collect();
+            assert_eq!(at.len(), 1, "{affinity} {value}: {before:?} {after:?}");
+            asked_at_all[at[0]] = true;
+        }
+        assert_eq!(asked_at_all, [true; 3], "{affinity}");
+    }
+}

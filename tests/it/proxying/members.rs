@@ -1,10 +1,11 @@
 //! Which member is asked, when another one is, and what a client is told when none answers.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::{RawMember, before};
 use crate::harness::server::{ADMIN_PASSWORD, Scenario};
-use crate::harness::{Reply, TestServer, ports};
+use crate::harness::{Reply, TestServer, eventually, ports};
 use crate::status::basic;
 
 const FINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
@@ -149,4 +150,39 @@ fn a_client_stays_at_its_member() {
         }
         assert_eq!(asked_at_all, [true; 3], "{affinity}");
     }
+}
+
+#[test]
+fn members_that_die_under_load_cost_no_get_and_double_no_post() {
+    let mut members: Vec<RawMember> = (0..3).map(|_| RawMember::answering(FINE)).collect();
+    let nodes: Vec<String> = members.iter().map(RawMember::node).collect();
+    let site = among(&nodes, "balance = round_robin\nretries = 2").start();
+    let (served, mut posted) = (AtomicUsize::new(0), Vec::new());
+    let (served, site) = (&served, &site);
+    std::thread::scope(|threads| {
+        for client in 0..4 {
+            threads.spawn(move || {
+                for nth in 0..150 {
+                    site.get(&format!("/articles/{client}/{nth}")).expect_code(200);
+                    // One that may have run fails, and is not sent again.
+                    let reply = site.ask("POST", &format!("/articles/p{client}x{nth}"), &[], b"abc");
+                    assert!(matches!(reply.code, 200 | 502), "{}", reply.text());
+                    served.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        for after in [150, 300] {
+            eventually("clients are served", || (served.load(Ordering::SeqCst) >= after).then_some(()));
+            let dead = members.remove(0);
+            posted.extend(dead.asked());
+        }
+    });
+    posted.extend(members.iter().flat_map(RawMember::asked));
+    let mut posted: Vec<&str> =
+        posted.iter().map(|asked| asked.line()).filter(|line| line.starts_with("POST")).collect();
+    let count = posted.len();
+    posted.sort_unstable();
+    posted.dedup();
+    assert_eq!(posted.len(), count, "no POST came to two members");
+    assert!(count > 500, "{count}");
 }

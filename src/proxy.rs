@@ -26,12 +26,12 @@ use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
 use bytes::Bytes;
-use skitai_actors::cluster::Pass;
+use skitai_actors::cluster::PassOn;
 use skitai_actors::http::passed::{PassedBody, PassedRequest};
 use skitai_actors::spec::Spread;
 use tokio::sync::oneshot;
 
-use self::upload::{Arriving, Upload};
+use self::upload::{Arriving, ClientBody};
 use crate::app::calls::budget;
 use crate::app::calls::budget::Budget;
 use crate::app::calls::results::AllFailed;
@@ -76,7 +76,7 @@ pub(crate) async fn pass(
         }
         Arriving::Whole(body) => (PassedBody::Whole(body), None),
         Arriving::Coming(length, payload) => {
-            let (upload, pieces) = Upload::new(payload, UPLOAD_ROOM, to.rules.max_body);
+            let (upload, pieces) = ClientBody::new(payload, UPLOAD_ROOM, to.rules.max_body);
             (PassedBody::Coming { length, pieces }, Some(upload))
         }
     };
@@ -97,7 +97,7 @@ pub(crate) async fn pass(
     let lineup = roster.lineup();
     let slots = lineup.slots(Spread::One);
     let (sender, mut head) = oneshot::channel();
-    let pass = Pass { lineup, request: passed, answer: sender };
+    let pass = PassOn { lineup, request: passed, answer: sender };
     let mut replies = actor.ask_for(request.party, pass, slots, None, Instant::now() + LONGEST);
     let answered = poll_fn(|context| {
         if let Some(upload) = &mut upload {
@@ -108,7 +108,7 @@ pub(crate) async fn pass(
     match answered.await {
         Ok(passed) => Ok(answer::reply(passed, upload, replies, mount.path(), to)),
         Err(_) => {
-            if let Some(error) = upload.and_then(Upload::into_error) {
+            if let Some(error) = upload.and_then(ClientBody::into_error) {
                 return Err(error);
             }
             // Its sender is gone, so that the outcome is here or about to be.

@@ -43,7 +43,7 @@ use reaper::Reaper;
 
 pub use crate::balance::health::Health;
 pub use discover::Discovery;
-pub use passing::Pass;
+pub use passing::PassOn;
 pub use probe::Prober;
 pub use roster::{Lineup, Roster};
 

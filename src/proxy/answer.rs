@@ -14,14 +14,14 @@ use skitai_actors::http::passed::PassedAnswer;
 use skitai_actors::http::pipe::PipeReader;
 use skitai_actors::kit::Replies;
 
-use super::upload::Upload;
+use super::upload::ClientBody;
 use super::{head, rewriting, via};
 use crate::app::routing::mount::PassTo;
 
 /// The reply. Its body keeps the exchange alive, and goes on with the rest of the request.
 pub(super) fn reply(
     passed: PassedAnswer,
-    upload: Option<Upload>,
+    upload: Option<ClientBody>,
     exchange: Replies<Outcome>,
     mount: &str,
     to: &PassTo,
@@ -58,7 +58,7 @@ pub(super) fn reply(
         None => BoxBody::new(body::None::new()),
         Some(pipe) => {
             // A small answer is here to its end, and so is the request.
-            let is_sent = upload.as_ref().is_none_or(Upload::is_over);
+            let is_sent = upload.as_ref().is_none_or(ClientBody::is_over);
             match is_sent.then(|| pipe.whole()).flatten() {
                 Some(whole) => BoxBody::new(whole),
                 None => BoxBody::new(PassedOn { pipe, length, upload, _exchange: exchange }),
@@ -72,7 +72,7 @@ pub(super) fn reply(
 struct PassedOn {
     pipe: PipeReader,
     length: Option<u64>,
-    upload: Option<Upload>,
+    upload: Option<ClientBody>,
     _exchange: Replies<Outcome>,
 }
 

@@ -44,7 +44,7 @@ pub(super) async fn begin(request: &Request, mut payload: Payload, most: Option<
 }
 
 /// A body that is being passed on.
-pub(super) struct Upload {
+pub(super) struct ClientBody {
     payload: Payload,
     /// `None` once it has ended, or nobody wants the rest.
     pipe: Option<PipeWriter>,
@@ -53,11 +53,11 @@ pub(super) struct Upload {
     error: Option<Error>,
 }
 
-impl Upload {
+impl ClientBody {
     /// The upload, and the end from which it is sent.
-    pub(super) fn new(payload: Payload, room: usize, most: Option<u64>) -> (Upload, PipeReader) {
+    pub(super) fn new(payload: Payload, room: usize, most: Option<u64>) -> (ClientBody, PipeReader) {
         let (writer, reader) = pipe(room);
-        (Upload { payload, pipe: Some(writer), most, length: 0, error: None }, reader)
+        (ClientBody { payload, pipe: Some(writer), most, length: 0, error: None }, reader)
     }
 
     /// Moves what has come, as far as there is room. Registers for what is still to come.

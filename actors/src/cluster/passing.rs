@@ -24,7 +24,7 @@ use crate::spec::{Login, Spread};
 
 /// A request to be passed on to a member.
 #[derive(Debug)]
-pub struct Pass {
+pub struct PassOn {
     /// The members at the moment of the call; its slot was made from them, too.
     pub lineup: Arc<Lineup>,
     /// The request.
@@ -33,14 +33,14 @@ pub struct Pass {
     pub answer: oneshot::Sender<PassedAnswer>,
 }
 
-impl Answers<Pass> for Cluster {
+impl Answers<PassOn> for Cluster {
     type Item = Outcome;
     const NAME: &'static str = "pass";
 
-    fn answer(&mut self, pass: Pass, responder: Responder<Outcome>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, pass: PassOn, responder: Responder<Outcome>) -> impl Future<Output = ()> + 'static {
         let shared = self.of(&pass.lineup);
         async move {
-            let Pass { mut request, answer, .. } = pass;
+            let PassOn { mut request, answer, .. } = pass;
             if let Some(Login { user, password }) = &shared.spec().login {
                 request.login(user, &password.0);
             }

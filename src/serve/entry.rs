@@ -66,6 +66,10 @@ pub(crate) async fn serve(
         Ok(admitted) => {
             // Calls below a mount of a cluster are for its members.
             let is_passed = thread.site.router.is_passed(builder.request().uri.path());
+            if is_passed {
+                // The member is told the id, and a client must not get another one from it.
+                id.get_or_insert_with(|| builder.request().request_id().clone());
+            }
             let protocol = if is_passed { None } else { endpoint::protocol(&thread.site, builder.request()) };
             let answer = match (redirect, protocol) {
                 (Some(reply), _) => reply,

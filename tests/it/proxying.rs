@@ -3,9 +3,11 @@
 //! - [`member`]: members that do what a test says, and record what they get;
 //! - [`heads`]: which headers go on, which stay, and what is added;
 //! - [`bodies`]: bodies both ways, slow readers, and answers that break off;
+//! - [`gates`]: limits, access lists and what browsers are told, as for any mount;
 //! - [`members`]: which member is asked, when another one is, and what a client is told when none answers.
 
 mod bodies;
+mod gates;
 mod heads;
 pub(crate) mod member;
 mod members;

@@ -17,6 +17,7 @@ use skitai_actors::kit::Replies;
 use super::upload::ClientBody;
 use super::{head, rewriting, via};
 use crate::app::routing::mount::PassTo;
+use crate::config::HeaderRule;
 
 /// The reply. Its body keeps the exchange alive, and goes on with the rest of the request.
 pub(super) fn reply(
@@ -26,7 +27,7 @@ pub(super) fn reply(
     mount: &str,
     to: &PassTo,
 ) -> HttpResponse {
-    let PassedAnswer { code, fields, length, body, authority } = passed;
+    let PassedAnswer { code, fields, length, body, authority, node: _ } = passed;
     let has_body = body.is_some();
     let mut reply = HttpResponse::new(StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY));
     let lines = fields.iter().filter(|(name, _)| name == "connection").map(|(_, value)| &value[..]);
@@ -53,6 +54,13 @@ pub(super) fn reply(
     }
     if let Ok(value) = HeaderValue::from_str(&via::with_own(&passed_by, "1.1")) {
         reply.headers_mut().append(actix_web::http::header::VIA, value);
+    }
+    for HeaderRule { name, value } in &to.rules.of_answers {
+        let Ok(name) = HeaderName::try_from(name) else { continue };
+        reply.headers_mut().remove(&name);
+        if let Some(Ok(value)) = value.as_deref().map(HeaderValue::from_str) {
+            reply.headers_mut().insert(name, value);
+        }
     }
     let body = match body {
         None => BoxBody::new(body::None::new()),

@@ -1,5 +1,6 @@
 //! A request that is passed on to a member as it came, and the head of its answer: for a reverse proxy.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -28,8 +29,12 @@ pub struct PassedRequest {
     pub is_idempotent: bool,
     /// The key for `balance = hash`; `None`: the target.
     pub key: Option<Box<str>>,
+    /// The member that it goes to, by its node, as long as that one is in.
+    pub prefers: Option<Box<str>>,
     /// How long the head of the answer may take, once the request is sent. The member's timeout is a bound, too.
     pub patience: Duration,
+    /// How long the member may be silent; `None`: the cluster's timeout of a member.
+    pub silence: Option<Duration>,
     /// Octets of the answer that are read ahead of a client that reads slowly.
     pub buffer: usize,
 }
@@ -66,6 +71,8 @@ pub struct PassedAnswer {
     pub body: Option<PipeReader>,
     /// The member's authority, as a `host` header has it.
     pub authority: String,
+    /// The member, as an outcome names it.
+    pub node: Arc<str>,
 }
 
 impl PassedRequest {

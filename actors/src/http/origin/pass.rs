@@ -42,7 +42,7 @@ impl Origin {
     ) -> Outcome {
         let limit = silence.min(request.patience);
         let passed = match tokio::time::timeout(limit, self.permit(progress, begun, party)).await {
-            Ok(Ok((_permit, begun))) => self.passed(request, progress, begun, silence, taker).await,
+            Ok(Ok((_permit, begun))) => self.passed(request, progress, begun, silence, taker, node).await,
             Ok(Err(failure)) => Err(failure.into()),
             Err(_) => {
                 let what = "not sent: no connection to the member was free";
@@ -71,6 +71,7 @@ impl Origin {
         begun: Instant,
         silence: Duration,
         taker: &mut AnswerTaker,
+        node: &Arc<str>,
     ) -> Result<(u16, Vec<(String, String)>), Unpassed> {
         let OriginClient::Leg { dial, host, pool } = &self.client else {
             return Err(ExchangeFailure::new(Reason::Internal, "only members of clusters are passed requests").into());
@@ -124,7 +125,8 @@ impl Origin {
             let length = if let Framing::Length(length) = head.framing { Some(length) } else { None };
             let has_body = head.framing != Framing::None;
             let authority = String::from_utf8_lossy(host).trim_start_matches("host: ").trim_end().to_owned();
-            let answer = PassedAnswer { code, fields, length, body: has_body.then_some(reader), authority };
+            let body_of_it = has_body.then_some(reader);
+            let answer = PassedAnswer { code, fields, length, body: body_of_it, authority, node: node.clone() };
             if let Some(Err(_)) = taker.take().map(|taker| taker.send(answer)) {
                 return Err(Unpassed(code, ExchangeFailure::new(Reason::Cancelled, "the client left")));
             }

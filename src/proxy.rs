@@ -9,7 +9,8 @@
 //! - [`head`]: which headers go on; [`forwarding`]: what the member is told of the client and the proxies; [`via`]: the
 //!   guard against loops;
 //! - [`affinity`]: what keeps a client at its member;
-//! - [`upload`]: the body of the request; [`answer`]: the answer, with [`rewriting`] of what points to the member.
+//! - [`upload`]: the body of the request; [`answer`]: the answer, with [`rewriting`] of what points to the member;
+//! - [`upgrade`]: which other protocol a member is offered; [`tunnel`]: what goes both ways once it has taken it.
 
 mod affinity;
 mod answer;
@@ -17,6 +18,8 @@ mod forwarding;
 mod head;
 mod rewriting;
 mod target;
+mod tunnel;
+mod upgrade;
 mod upload;
 mod via;
 
@@ -29,7 +32,8 @@ use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
 use bytes::Bytes;
 use skitai_actors::cluster::PassOn;
-use skitai_actors::http::passed::{PassedBody, PassedRequest};
+use skitai_actors::http::passed::{PassedBody, PassedRequest, PassedUpgrade};
+use skitai_actors::http::pipe::pipe;
 use skitai_actors::spec::Spread;
 use tokio::sync::oneshot;
 
@@ -42,11 +46,14 @@ use crate::app::routing::mount::{Mount, PassTo};
 use crate::app::services::Services;
 use crate::app::{Error, Request};
 use crate::config::{Affinity, PassedHost};
+use crate::connection::Tunnel;
 
 /// The latest end of an exchange: a stream may go on for as long as both sides want.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Octets of a request's body between the client and the member.
 const UPLOAD_ROOM: usize = 64 * 1024;
+/// The member takes the protocol that it was offered.
+const SWITCHING: u16 = 101;
 
 /// Passes a request on, and returns the answer, whose body follows. `path` is the request's, without needless escapes.
 pub(crate) async fn pass(
@@ -55,6 +62,7 @@ pub(crate) async fn pass(
     path: &str,
     request: &Request,
     payload: Payload,
+    tunnel: Option<Tunnel>,
 ) -> Result<HttpResponse, Error> {
     if request.method == Method::TRACE {
         return Err(Error::new(405, "TRACE is not passed on: its answer would show what proxies have added"));
@@ -76,6 +84,15 @@ pub(crate) async fn pass(
     );
     let target = target::at_member(mount.rest_of(path).unwrap_or(""), request.uri.query(), &to.route.folder)?;
     let fields = head::fields(request, mount.path(), budget.remaining_ms(Instant::now()), &to.rules.of_requests)?;
+    let offer = upgrade::offer(request, tunnel, &to.rules.upgrades)?;
+    let (to_member, upgrade) = match &offer {
+        None => (None, None),
+        Some(offer) => {
+            let (writer, octets) = pipe(UPLOAD_ROOM);
+            let upgrade = PassedUpgrade { protocol: offer.protocol.clone(), accept: offer.accept.clone(), octets };
+            (Some(writer), Some(upgrade))
+        }
+    };
     let (body, mut upload) = match upload::begin(request, payload, to.rules.max_body).await? {
         Arriving::Nothing => {
             let is_said = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
@@ -96,6 +113,7 @@ pub(crate) async fn pass(
         host: host(request, &to.rules.host),
         fields,
         body,
+        upgrade,
         is_idempotent: matches!(
             request.method,
             Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
@@ -120,7 +138,14 @@ pub(crate) async fn pass(
     match answered.await {
         Ok(passed) => {
             let node = passed.node.clone();
-            let mut reply = answer::reply(passed, upload, replies, mount.path(), to);
+            let mut reply = match (offer, to_member) {
+                (Some(offer), Some(to_member)) if passed.code == SWITCHING => {
+                    let (head, member) = answer::head(passed, mount.path(), to);
+                    let ways = (to_member, member.ok_or_else(|| Error::new(502, "a 101 has no way back"))?);
+                    tunnel::reply(head, offer, ways, replies, services.lifecycle.closing(), to.rules.idle)
+                }
+                _ => answer::reply(passed, upload, replies, mount.path(), to),
+            };
             if affinity == Some(&Affinity::Sealed) {
                 keeper.tell(&mut reply, &node, &kept, request, mount.path());
             }

@@ -368,6 +368,14 @@ pub(super) const PROXY_REQUEST_HEADERS: Key =
     key("proxy_request_headers", KeyKind::Text, "", "for members: `Name: value` is set, `-Name` is taken away");
 pub(super) const PROXY_ANSWER_HEADERS: Key =
     key("proxy_answer_headers", KeyKind::Text, "", "for clients: `Name: value` is set, `-Name` is taken away");
+pub(super) const PROXY_UPGRADE: Key = key(
+    "proxy_upgrade",
+    KeyKind::Phrase,
+    "",
+    "other protocols that clients may speak to members, with commas between them; WebSocket is always one",
+);
+pub(super) const PROXY_IDLE: Key =
+    key("proxy_idle", time(0, 7 * DAY), "3600", "how long such a protocol may be silent both ways; 0 for ever");
 pub(super) const AFFINITY: Key = key(
     "affinity",
     KeyKind::Text,
@@ -560,6 +568,8 @@ pub const MOUNT: &[Key] = &[
     PROXY_DEADLINE,
     PROXY_REQUEST_HEADERS,
     PROXY_ANSWER_HEADERS,
+    PROXY_UPGRADE,
+    PROXY_IDLE,
     AFFINITY,
 ];
 

@@ -42,6 +42,10 @@ pub struct PassRules {
     pub of_requests: Vec<HeaderRule>,
     /// The same of the headers for clients.
     pub of_answers: Vec<HeaderRule>,
+    /// Other protocols than WebSocket that are passed on behind a 101, as clients name them.
+    pub upgrades: Vec<String>,
+    /// How long one may be silent both ways; `None` for ever.
+    pub idle: Option<Duration>,
     /// What keeps a client at its member; `None` for the target of each request.
     pub affinity: Option<Affinity>,
 }
@@ -71,7 +75,7 @@ pub enum PassedHost {
 }
 
 /// The keys that only such a mount may have.
-const KEYS: [&Key; 9] = [
+const KEYS: [&Key; 11] = [
     &keys::PROXY_HOST,
     &keys::PROXY_BUFFER,
     &keys::PROXY_MAX_BODY,
@@ -80,6 +84,8 @@ const KEYS: [&Key; 9] = [
     &keys::PROXY_DEADLINE,
     &keys::PROXY_REQUEST_HEADERS,
     &keys::PROXY_ANSWER_HEADERS,
+    &keys::PROXY_UPGRADE,
+    &keys::PROXY_IDLE,
     &keys::AFFINITY,
 ];
 
@@ -95,6 +101,8 @@ impl Default for PassRules {
             deadline: None,
             of_requests: Vec::new(),
             of_answers: Vec::new(),
+            upgrades: Vec::new(),
+            idle: Some(values::duration(default_of(&keys::PROXY_IDLE))),
             affinity: None,
         }
     }
@@ -154,8 +162,29 @@ pub(super) fn rules(
         deadline: reading.maybe_number(Some(section), &keys::PROXY_DEADLINE).map(values::duration),
         of_requests: header_rules::rules(reading, section, &keys::PROXY_REQUEST_HEADERS),
         of_answers: header_rules::rules(reading, section, &keys::PROXY_ANSWER_HEADERS),
+        upgrades: upgrades(reading, section),
+        idle: Some(reading.time(Some(section), &keys::PROXY_IDLE)).filter(|time| !time.is_zero()),
         affinity: affinity(reading, section, route, clusters),
     })
+}
+
+/// Reads `proxy_upgrade`: names of protocols, which may have versions.
+fn upgrades(reading: &mut Reading<'_>, section: &Section) -> Vec<String> {
+    let Some(value) = find(Some(section), &keys::PROXY_UPGRADE) else { return Vec::new() };
+    let names: Vec<String> = value.text.split(',').map(|name| name.trim().to_owned()).collect();
+    let is_of_name = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(&octet);
+    for name in &names {
+        let why = if name.is_empty() || !name.bytes().all(is_of_name) {
+            "expected names of protocols, with commas between them"
+        } else if name.eq_ignore_ascii_case("h2c") || name.eq_ignore_ascii_case("h2") {
+            "HTTP/2 is not spoken to members: requests in it would pass by all that is said here"
+        } else {
+            continue;
+        };
+        let problem = Problem::error(value.span(), format!("`{name}` is no value for `proxy_upgrade`"));
+        reading.push(problem.label(why));
+    }
+    names
 }
 
 /// Reads `affinity`. What a key keeps, only a cluster that chooses by a key can.

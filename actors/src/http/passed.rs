@@ -25,6 +25,8 @@ pub struct PassedRequest {
     pub fields: Vec<(String, Bytes)>,
     /// The body.
     pub body: PassedBody,
+    /// The other protocol that the client offers to speak.
+    pub upgrade: Option<PassedUpgrade>,
     /// HTTP defines that the request may be repeated.
     pub is_idempotent: bool,
     /// The key for `balance = hash`; `None`: the target.
@@ -56,6 +58,17 @@ pub enum PassedBody {
         /// Its octets.
         pieces: PipeReader,
     },
+}
+
+/// Another protocol, behind a 101 of the member.
+#[derive(Debug)]
+pub struct PassedUpgrade {
+    /// Its name, the only one that the member is offered.
+    pub protocol: String,
+    /// What `sec-websocket-accept` must be, for a WebSocket.
+    pub accept: Option<String>,
+    /// What the client sends in it: none of it goes to a member that has not answered 101.
+    pub octets: PipeReader,
 }
 
 /// The head of a member's answer, with the body behind it.
@@ -113,6 +126,10 @@ impl PassedRequest {
                 http1::write_field(&mut head, "transfer-encoding", b"chunked")?;
             }
         }
+        if let Some(PassedUpgrade { protocol, .. }) = &self.upgrade {
+            http1::write_field(&mut head, "connection", b"upgrade")?;
+            http1::write_field(&mut head, "upgrade", protocol.as_bytes())?;
+        }
         for (name, value) in &self.fields {
             http1::write_field(&mut head, name, value)?;
         }
@@ -123,5 +140,29 @@ impl PassedRequest {
     /// Checks what no member could be sent.
     pub(crate) fn check(&self) -> Result<(), UnsendableHead> {
         self.head(b"").map(drop)
+    }
+}
+
+impl PassedUpgrade {
+    /// Whether the headers of a 101 take what was offered, in a few words if not.
+    pub(super) fn check(&self, fields: &[(String, Bytes)]) -> Result<(), &'static str> {
+        let all = |name: &'static str| fields.iter().filter(move |(key, _)| key == name).map(|(_, value)| value);
+        let only = |name| {
+            let mut values = all(name);
+            values.next().filter(|_| values.next().is_none())
+        };
+        let mut words = all("connection").flat_map(|line| line.split(|&octet| octet == b','));
+        if !words.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"upgrade")) {
+            return Err("without `connection: upgrade`");
+        }
+        if !only("upgrade").is_some_and(|name| name.eq_ignore_ascii_case(self.protocol.as_bytes())) {
+            return Err("to another protocol than was offered");
+        }
+        match &self.accept {
+            Some(accept) if only("sec-websocket-accept").is_none_or(|value| value != accept.as_bytes()) => {
+                Err("without the `sec-websocket-accept` of this request")
+            }
+            _ => Ok(()),
+        }
     }
 }

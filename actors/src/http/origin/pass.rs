@@ -17,6 +17,9 @@ use crate::kit::Party;
 use crate::outcome::{Outcome, Reason, Status, deadline};
 use skitai_wire::http1::Framing;
 
+/// The member speaks another protocol from here on.
+pub(crate) const SWITCHING: u16 = 101;
+
 /// Takes the head of the answer, once.
 pub(crate) type AnswerTaker = Option<oneshot::Sender<PassedAnswer>>;
 
@@ -51,7 +54,7 @@ impl Origin {
         };
         match passed {
             Ok((code, headers)) => {
-                let is_good = (200..300).contains(&code);
+                let is_good = (200..300).contains(&code) || code == SWITCHING;
                 let reason = if is_good { Reason::Ok } else { Reason::HttpStatus };
                 let msg = if is_good { String::new() } else { format!("HTTP {code}") };
                 Outcome { status: Status::Completed, code, headers, ..Outcome::failed(node.clone(), reason, msg) }
@@ -111,6 +114,12 @@ impl Origin {
                 }
             }
             let head = head?;
+            if let Some(upgrade) = request.upgrade.as_ref().filter(|_| head.code == SWITCHING) {
+                upgrade
+                    .check(&fields)
+                    .map_err(|why| ExchangeFailure::new(Reason::Malformed, format!("the answer is a 101 {why}")))?;
+                passage.switch(&upgrade.octets);
+            }
             progress.update(|trace| Trace { answered: Some(Instant::now()), ..trace });
             let (code, told) = (head.code, retry_after(&fields));
             if is_event_stream(&fields) {

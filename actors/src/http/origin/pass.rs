@@ -54,9 +54,8 @@ impl Origin {
         };
         match passed {
             Ok((code, headers)) => {
-                let is_good = (200..300).contains(&code) || code == SWITCHING;
-                let reason = if is_good { Reason::Ok } else { Reason::HttpStatus };
-                let msg = if is_good { String::new() } else { format!("HTTP {code}") };
+                let reason = reason_of(code);
+                let msg = if reason == Reason::Ok { String::new() } else { format!("HTTP {code}") };
                 Outcome { status: Status::Completed, code, headers, ..Outcome::failed(node.clone(), reason, msg) }
             }
             Err(Unpassed(code, failure)) => {
@@ -120,7 +119,7 @@ impl Origin {
                     .map_err(|why| ExchangeFailure::new(Reason::Malformed, format!("the answer is a 101 {why}")))?;
                 passage.switch(&upgrade.octets);
             }
-            progress.update(|trace| Trace { answered: Some(Instant::now()), ..trace });
+            progress.update(|trace| Trace { answered: Some((Instant::now(), head.code)), ..trace });
             let (code, told) = (head.code, retry_after(&fields));
             if is_event_stream(&fields) {
                 passage.may_be_silent();
@@ -159,6 +158,11 @@ impl Origin {
             };
         }
     }
+}
+
+/// What the status of an answer says.
+pub(crate) fn reason_of(code: u16) -> Reason {
+    if code == SWITCHING || (200..300).contains(&code) { Reason::Ok } else { Reason::HttpStatus }
 }
 
 fn retry_after(fields: &[(String, Bytes)]) -> Vec<(String, String)> {

@@ -39,6 +39,6 @@ fn both_sides_of_the_proxy_speak_tls() {
         let told = ask(&["-w", "%{http_code}", &url(path)]);
         assert!(told.contains("certificate") && told.ends_with("502"), "{told}");
     }
-    let told = python("websocket_tls.py", &[&site.port().to_string(), &root]);
+    let told = python("websocket.py", &[&site.port().to_string(), &root]);
     assert_eq!(told.split_whitespace().collect::<Vec<_>>(), ["1000", "404"]);
 }

@@ -89,8 +89,7 @@ impl Origin {
                 None => Box::pin(dial.open(progress)).await.map_err(|failure| first.take().unwrap_or(failure))?,
             };
             let mut passage = Passage::new(octets, request, silence);
-            let mut fields: Vec<(String, Bytes)> = Vec::new();
-            let head = passage.head(&mut socket, progress, request.is_head(), &mut fields).await;
+            let head = passage.head(&mut socket, progress, request.is_head()).await;
             let trace = progress.get();
             if first.is_none() && !trace.dialled {
                 match &head {
@@ -101,7 +100,7 @@ impl Origin {
                             continue;
                         }
                     }
-                    Ok(head) => {
+                    Ok((head, _)) => {
                         let is_farewell = head.code == REQUEST_TIMEOUT && head.says_close && !trace.interim;
                         let is_here = !matches!(request.body, PassedBody::Coming { .. });
                         if is_farewell && is_here && begun.elapsed() < FAREWELL {
@@ -112,7 +111,7 @@ impl Origin {
                     }
                 }
             }
-            let head = head?;
+            let (head, fields) = head?;
             if let Some(upgrade) = request.upgrade.as_ref().filter(|_| head.code == SWITCHING) {
                 upgrade
                     .check(&fields)

@@ -13,7 +13,7 @@ use rustls::{RootCertStore, ServerConfig};
 use skitai_wire::Value;
 
 use super::chain::{SiteCertificate, at, certificates};
-use super::facts::CertificateFacts;
+use super::facts::{Age, CertificateFacts};
 use super::files::{TlsFiles, TlsStamp};
 use super::problem::{TlsFault, TlsProblem};
 use super::resolver::ByName;
@@ -48,7 +48,7 @@ impl Certificates {
         files: &TlsFiles,
         tickets: Arc<Tickets>,
     ) -> Result<Arc<Certificates>, TlsProblem> {
-        let (now, _) = read(&settings, files, &tickets)?;
+        let now = read(&settings, files, &tickets)?;
         let began = files.stamp.clone();
         Ok(Arc::new(Certificates { settings, tickets, began, now: RwLock::new(now) }))
     }
@@ -59,13 +59,16 @@ impl Certificates {
         if files.digest() == self.now.read().unwrap_or_else(PoisonError::into_inner).digest {
             return Ok(false);
         }
-        let (next, certificates) = read(&self.settings, files, &self.tickets)?;
-        let now = SystemTime::now();
-        for certificate in certificates.0.iter().filter(|certificate| !self.has(&certificate.facts)) {
-            certificate.refuse_expired(now)?;
-        }
+        let next = read(&self.settings, files, &self.tickets)?;
+        refuse_expired(&next.shown, Some(self))?;
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(true)
+    }
+
+    /// Refuses one that has expired, unless it is one of those that were served before.
+    pub(crate) fn refuse_expired(&self, before: Option<&Certificates>) -> Result<(), TlsProblem> {
+        let shown = self.now.read().unwrap_or_else(PoisonError::into_inner).shown.clone();
+        refuse_expired(&shown, before)
     }
 
     fn has(&self, facts: &CertificateFacts) -> bool {
@@ -123,11 +126,18 @@ impl Certificates {
     }
 }
 
-fn read(
-    settings: &TlsSettings,
-    files: &TlsFiles,
-    tickets: &Arc<Tickets>,
-) -> Result<(CertificatesNow, Arc<ByName>), TlsProblem> {
+/// No client accepts such a certificate any more, and those before may be good.
+fn refuse_expired(shown: &[(PathBuf, CertificateFacts)], before: Option<&Certificates>) -> Result<(), TlsProblem> {
+    let now = SystemTime::now();
+    for (file, facts) in shown.iter().filter(|(_, facts)| !before.is_some_and(|before| before.has(facts))) {
+        if facts.age(now) == Age::Expired {
+            return Err(at(file, TlsFault::Expired(facts.last_day())));
+        }
+    }
+    Ok(())
+}
+
+fn read(settings: &TlsSettings, files: &TlsFiles, tickets: &Arc<Tickets>) -> Result<CertificatesNow, TlsProblem> {
     let provider = Arc::new(default_provider());
     let found: Result<Vec<_>, _> = settings
         .certifications
@@ -159,7 +169,7 @@ fn read(
             builder.with_client_cert_verifier(verifier.build().map_err(|error| bad(error.to_string()))?)
         }
     };
-    let mut config = builder.with_cert_resolver(by_name.clone());
+    let mut config = builder.with_cert_resolver(by_name);
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
     // By our order, as judges of servers want it: each of the suites is a good one.
     config.ignore_client_order = true;
@@ -168,5 +178,5 @@ fn read(
     let mut digest = [0; 32];
     digest.copy_from_slice(binding.finish().as_ref());
     config.ticketer = tickets.bound(digest);
-    Ok((CertificatesNow { digest: files.digest(), config: Arc::new(config), shown }, by_name))
+    Ok(CertificatesNow { digest: files.digest(), config: Arc::new(config), shown })
 }

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
@@ -10,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 
-use super::facts::{Age, CertificateFacts};
+use super::facts::CertificateFacts;
 use super::files::TlsFiles;
 use super::private_key;
 use super::problem::{TlsFault, TlsProblem};
@@ -55,14 +54,6 @@ impl SiteCertificate {
             error => at(keyfile, TlsFault::BadKey(error.to_string())),
         })?;
         Ok(SiteCertificate { name: name.clone(), file: certfile.clone(), facts, key: Arc::new(key) })
-    }
-
-    /// Refuses a certificate that no client accepts any more.
-    pub(super) fn refuse_expired(&self, now: SystemTime) -> Result<(), TlsProblem> {
-        match self.facts.age(now) {
-            Age::Expired => Err(at(&self.file, TlsFault::Expired(self.facts.last_day()))),
-            Age::NotYetValid | Age::Fresh | Age::Late => Ok(()),
-        }
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Reading<'a> {
     pub(super) outside: &'a Outside<'a>,
     pub(super) drivers: Drivers,
     pub(super) problems: Vec<Problem>,
+    /// Files of certificates, with their places.
+    pub(super) cert_files: Vec<(PathBuf, Range<usize>)>,
 }
 
 impl Reading<'_> {
@@ -246,7 +248,9 @@ impl Reading<'_> {
     /// A file in the folder `cert` beside the conf, unless its path is absolute.
     pub(super) fn cert_file(&mut self, section: Option<&Section>, key: &Key) -> Option<(PathBuf, Range<usize>)> {
         let value = self.file_name(section, key)?;
-        Some((self.base.join("cert").join(&value.text), value.span()))
+        let file = (self.base.join("cert").join(&value.text), value.span());
+        self.cert_files.push(file.clone());
+        Some(file)
     }
 
     fn file_name<'s>(&mut self, section: Option<&'s Section>, key: &Key) -> Option<&'s Value> {

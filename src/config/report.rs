@@ -5,10 +5,12 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
+use super::certification::TlsSettings;
 use super::source::ConfText;
 
 /// Whether a conf can be served despite a problem.
@@ -70,6 +72,15 @@ impl Problem {
 pub struct Report {
     source: Arc<ConfText>,
     problems: Vec<Problem>,
+    certificates: CertificateFiles,
+}
+
+/// The files of certificates that a conf names, though it may have errors, each with its place. What is in them is not
+/// judged here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CertificateFiles {
+    pub(super) settings: Option<TlsSettings>,
+    pub(super) places: Vec<(PathBuf, Range<usize>)>,
 }
 
 impl Report {
@@ -77,7 +88,26 @@ impl Report {
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
         // Two readers may report the same problem of a line.
         problems.dedup();
-        Report { source, problems }
+        Report { source, problems, certificates: CertificateFiles::default() }
+    }
+
+    pub(super) fn with_certificates(self, certificates: CertificateFiles) -> Report {
+        Report { certificates, ..self }
+    }
+
+    /// What the conf says of TLS, as far as it can be read.
+    pub(crate) fn tls(&self) -> Option<&TlsSettings> {
+        self.certificates.settings.as_ref()
+    }
+
+    /// The same with an error for each of these files, whose text begins with its path.
+    pub(crate) fn with_files(mut self, problems: impl IntoIterator<Item = (PathBuf, String)>) -> Report {
+        for (path, message) in problems {
+            let place = self.certificates.places.iter().find(|(known, _)| *known == path);
+            let problem = Problem::error(place.map_or(0..0, |(_, span)| span.clone()), message);
+            self.problems.push(if place.is_some() { problem } else { problem.whole_file() });
+        }
+        Report::new(self.source, self.problems).with_certificates(self.certificates)
     }
 
     /// Whether there are no problems.

@@ -30,34 +30,55 @@ impl SiteCertificate {
         certification: &Certification,
         files: &TlsFiles,
         provider: &CryptoProvider,
-    ) -> Result<SiteCertificate, TlsProblem> {
-        let Certification { name, certfile, keyfile, cafile, passphrase } = certification;
-        let mut chain = certificates(certfile, files)?;
-        let own = chain.len();
-        for behind in cafile.iter().map(|cafile| certificates(cafile, files)).collect::<Result<Vec<_>, _>>()? {
-            // One that `certfile` has as well is sent once.
-            chain.extend(behind.into_iter().filter(|(der, _)| !is_there(&chain, der)).collect::<Vec<_>>());
-        }
-        let place = |nth: usize| if nth < own { certfile } else { cafile.as_ref().unwrap_or(certfile) };
-        in_order(&chain).map_err(|(nth, fault)| at(place(nth), fault))?;
+    ) -> Result<SiteCertificate, Vec<TlsProblem>> {
+        let Certification { name, certfile, keyfile, passphrase, .. } = certification;
         let keyfile = keyfile.as_ref().unwrap_or(certfile);
-        let octets = files.get(keyfile).map_err(|why| at(keyfile, TlsFault::Unread(why)))?;
-        let key = private_key::read(keyfile, octets, passphrase.as_ref()).map_err(|fault| at(keyfile, fault))?;
+        let octets = files.get(keyfile).map_err(|why| at(keyfile, TlsFault::Unread(why)));
+        let key = octets.and_then(|octets| {
+            private_key::read(keyfile, octets, passphrase.as_ref()).map_err(|fault| at(keyfile, fault))
+        });
+        let (chain, key) = match (whole_chain(certification, files), key) {
+            (Ok(chain), Ok(key)) => (chain, key),
+            (chain, key) => {
+                let of_chain = chain.err();
+                let is_same = |problem: &TlsProblem| of_chain.as_ref().is_some_and(|one| one.path == problem.path);
+                let of_key = key.err().filter(|problem| !is_same(problem));
+                return Err(of_chain.into_iter().chain(of_key).collect());
+            }
+        };
         let facts = chain[0].1.clone();
         let chain = chain.into_iter().map(|(der, _)| der).collect();
-        let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => at(keyfile, TlsFault::OtherKey(certfile.clone())),
-            // Such as one of X.509 version 1, which has no names.
-            Error::InvalidCertificate(why) => {
-                at(certfile, TlsFault::BadCertificate { nth: 1, why: format!("{why:?}") })
-            }
-            error => at(keyfile, TlsFault::BadKey(error.to_string())),
+        let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| {
+            vec![match error {
+                Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                    at(keyfile, TlsFault::OtherKey(certfile.clone()))
+                }
+                // Such as one of X.509 version 1, which has no names.
+                Error::InvalidCertificate(why) => {
+                    at(certfile, TlsFault::BadCertificate { nth: 1, why: format!("{why:?}") })
+                }
+                error => at(keyfile, TlsFault::BadKey(error.to_string())),
+            }]
         })?;
         Ok(SiteCertificate { name: name.clone(), file: certfile.clone(), facts, key: Arc::new(key) })
     }
 }
 
 type ReadCertificate = (CertificateDer<'static>, CertificateFacts);
+
+/// The certificate of the site and those behind it.
+fn whole_chain(certification: &Certification, files: &TlsFiles) -> Result<Vec<ReadCertificate>, TlsProblem> {
+    let Certification { certfile, cafile, .. } = certification;
+    let mut chain = certificates(certfile, files)?;
+    let own = chain.len();
+    for behind in cafile.iter().map(|cafile| certificates(cafile, files)).collect::<Result<Vec<_>, _>>()? {
+        // One that `certfile` has as well is sent once.
+        chain.extend(behind.into_iter().filter(|(der, _)| !is_there(&chain, der)).collect::<Vec<_>>());
+    }
+    let place = |nth: usize| if nth < own { certfile } else { cafile.as_ref().unwrap_or(certfile) };
+    in_order(&chain).map_err(|(nth, fault)| at(place(nth), fault))?;
+    Ok(chain)
+}
 
 fn is_there(chain: &[ReadCertificate], der: &CertificateDer<'_>) -> bool {
     chain.iter().any(|(known, _)| known == der)

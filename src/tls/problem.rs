@@ -8,7 +8,7 @@ use rustls::pki_types::pem;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {fault}", path.display())]
 pub(crate) struct TlsProblem {
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     pub(super) fault: TlsFault,
 }
 

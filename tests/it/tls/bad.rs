@@ -65,6 +65,41 @@ fn files_that_cannot_be_served_are_named_with_what_to_do() {
 }
 
 #[test]
+fn every_wrong_file_is_reported_with_its_line_and_beside_other_errors() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", 90);
+    pki.issue("other", "DNS:b.example", 90);
+    let scenario = with(&pki, "certfile = @none.pem\nkeyfile = @gone.key")
+        .section(&format!(
+            "[certification:b.example]\ncertfile = {}\nkeyfile = {}",
+            pki.text("other.pem"),
+            pki.text("live.key")
+        ))
+        .server("client_ca", &pki.text("live.key"));
+    let place_of = |conf: &str, file: &str| {
+        let line = 1 + conf.lines().position(|line| line.ends_with(file)).unwrap();
+        format!("test.conf:{line}:")
+    };
+    let all = [("none.pem", "cannot be read"), ("gone.key", "cannot be read"), ("live.key", "does not belong to")];
+    for scenario in [scenario, pki.site().server("treads", "4").section(&pki.section("b.example", "none"))] {
+        let output = scenario.check();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{told}");
+        let is_first = !scenario.conf().contains("treads");
+        let wrong: &[_] =
+            if is_first { &all } else { &[("none.pem", "cannot be read"), ("none.key", "cannot be read")] };
+        for (file, why) in wrong {
+            let place = place_of(&scenario.conf(), file);
+            assert!(told.contains(file) && told.contains(why) && told.contains(&place), "{file}, {place}:\n{told}");
+        }
+        match is_first {
+            true => assert!(told.contains("there is no certificate in it"), "{told}"),
+            false => assert!(told.contains("did you mean `threads`?"), "{told}"),
+        }
+    }
+}
+
+#[test]
 fn a_passphrase_from_the_environment_opens_the_key() {
     let pki = Pki::new();
     pki.issue("live", "DNS:a.example", 90);

@@ -79,6 +79,7 @@ pub(super) fn into_server(reading: &mut Reading<'_>, sections: &[&Section], serv
     let client_certificates = client_certificates(reading, of_server, client_ca.is_some());
     server.hsts = hsts(reading, of_server);
     redirect(reading, of_server, server, is_on);
+    let believes = !server.trusted_proxies.is_empty();
     match ssl.filter(|_| is_on) {
         Some(ssl) => {
             refuse_clear_port(reading, ssl, server);
@@ -94,6 +95,14 @@ pub(super) fn into_server(reading: &mut Reading<'_>, sections: &[&Section], serv
         }
         None => {
             warn_of_unused(reading, sections);
+            // A proxy that is believed may say that a client spoke TLS.
+            if let Some(hsts) = find(of_server, &keys::HSTS).filter(|_| server.hsts.is_some() && !believes) {
+                reading.push(
+                    Problem::warning(hsts.span(), "`hsts` without `ssl = yes`: it is sent over TLS alone")
+                        .label("is sent to nobody")
+                        .help("add `ssl = yes`, or name the proxy that speaks TLS in `trusted_proxies`"),
+                );
+            }
             if let Some((_, span)) = client_ca {
                 reading.push(
                     Problem::error(span, "`client_ca` without `ssl = yes`: no client would be asked for a certificate")

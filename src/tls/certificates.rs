@@ -41,6 +41,8 @@ struct CertificatesNow {
     digest: [u8; 32],
     config: Arc<ServerConfig>,
     shown: Vec<(PathBuf, CertificateFacts)>,
+    /// Of what is in the files, whatever the day.
+    notes: Vec<String>,
 }
 
 impl Certificates {
@@ -87,13 +89,15 @@ impl Certificates {
         self.now.read().unwrap_or_else(PoisonError::into_inner).config.clone()
     }
 
-    /// What is to be said of the certificates' ages.
+    /// What is to be said of the certificates: their ages, and what else clients will not like.
     pub(crate) fn warnings(&self, now: SystemTime) -> Vec<String> {
         let shown = &self.now.read().unwrap_or_else(PoisonError::into_inner).shown;
         let one = |(file, facts): &(PathBuf, CertificateFacts)| {
             facts.warning(now).map(|warning| format!("{}: the certificate {warning}", file.display()))
         };
-        shown.iter().filter_map(one).collect()
+        let ages: Vec<_> = shown.iter().filter_map(one).collect();
+        let notes = self.now.read().unwrap_or_else(PoisonError::into_inner).notes.clone();
+        ages.into_iter().chain(notes).collect()
     }
 
     /// One line for each: `cert/site.pem: CN=example.org, expires on 2027-01-31, serial 4F2A`.
@@ -156,9 +160,14 @@ fn read(settings: &TlsSettings, files: &TlsFiles, tickets: &Arc<Tickets>) -> Res
         }
     }
     let mut binding = Context::new(&SHA256);
-    let clients = settings.client_ca.as_deref().map(|path| clients(settings, path, files, &provider, &mut binding));
+    let mut of_clients = Vec::new();
+    let clients = settings
+        .client_ca
+        .as_deref()
+        .map(|path| clients(settings, path, files, &provider, &mut binding, &mut of_clients));
     let clients = clients.transpose().map_err(|problem| problems.push(problem));
     let (Ok(clients), true) = (clients, problems.is_empty()) else { return Err(problems) };
+    let notes = found.iter().flat_map(|one| one.notes.clone()).chain(of_clients).collect();
     let by_name = Arc::new(ByName(found));
     let shown = by_name.0.iter().map(|one| (one.file.clone(), one.facts.clone())).collect();
     let builder = ServerConfig::builder_with_provider(provider)
@@ -177,7 +186,7 @@ fn read(settings: &TlsSettings, files: &TlsFiles, tickets: &Arc<Tickets>) -> Res
     let mut digest = [0; 32];
     digest.copy_from_slice(binding.finish().as_ref());
     config.ticketer = tickets.bound(digest);
-    Ok(CertificatesNow { digest: files.digest(), config: Arc::new(config), shown })
+    Ok(CertificatesNow { digest: files.digest(), config: Arc::new(config), shown, notes })
 }
 
 /// Who judges certificates of clients, by the authorities in this file. They go into the digest that binds tickets.
@@ -187,12 +196,21 @@ fn clients(
     files: &TlsFiles,
     provider: &Arc<CryptoProvider>,
     binding: &mut Context,
+    notes: &mut Vec<String>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsProblem> {
     let bad = |why: String| at(path, TlsFault::BadAuthority(why));
     let mut roots = RootCertStore::empty();
     let is_required = settings.client_certificates == ClientCertificates::Required;
     binding.update(if is_required { b"required" } else { b"optional" });
     let mut authorities = certificates(path, files)?;
+    for (_, facts) in authorities.iter().filter(|(_, facts)| !facts.is_authority && facts.issuer != facts.subject) {
+        notes.push(format!(
+            "{}: `{}` is no authority's certificate: it vouches for no client; name the one of `{}`",
+            path.display(),
+            facts.subject,
+            facts.issuer
+        ));
+    }
     authorities.sort_by(|(one, _), (other, _)| one.cmp(other));
     for (der, _) in authorities {
         binding.update(&(der.len() as u64).to_be_bytes());

@@ -23,6 +23,8 @@ pub(super) struct SiteCertificate {
     pub(super) file: PathBuf,
     pub(super) facts: CertificateFacts,
     pub(super) key: Arc<CertifiedKey>,
+    /// What an operator would want to know, though it can be served.
+    pub(super) notes: Vec<String>,
 }
 
 impl SiteCertificate {
@@ -47,6 +49,11 @@ impl SiteCertificate {
             }
         };
         let facts = chain[0].1.clone();
+        let mut notes = notes(certification, &facts);
+        if passphrase.is_some() && files.get(keyfile).is_ok_and(|octets| !private_key::is_encrypted(octets)) {
+            let file = keyfile.display();
+            notes.push(format!("{file}: the private key is not encrypted, so `passphrase` has no effect: remove it"));
+        }
         let chain = chain.into_iter().map(|(der, _)| der).collect();
         let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| {
             vec![match error {
@@ -60,11 +67,32 @@ impl SiteCertificate {
                 error => at(keyfile, TlsFault::BadKey(error.to_string())),
             }]
         })?;
-        Ok(SiteCertificate { name: name.clone(), file: certfile.clone(), facts, key: Arc::new(key) })
+        Ok(SiteCertificate { name: name.clone(), file: certfile.clone(), facts, key: Arc::new(key), notes })
     }
 }
 
 type ReadCertificate = (CertificateDer<'static>, CertificateFacts);
+
+/// What clients will not like about a certificate, beside its age.
+fn notes(certification: &Certification, facts: &CertificateFacts) -> Vec<String> {
+    let (file, mut notes) = (certification.certfile.display(), Vec::new());
+    if !facts.is_for_servers {
+        notes.push(format!(
+            "{file}: the certificate is not for servers (its extended key usages lack `serverAuth`), so clients refuse \
+             it: is it a client's?"
+        ));
+    }
+    // One without a dot is a word of the operator's.
+    if let Some(name) = certification.name.as_ref().filter(|name| name.contains('.') && !facts.covers(name)) {
+        let names = facts.names.join(", ");
+        notes.push(format!(
+            "{file}: the certificate of [certification:{name}] is not for {name}, but for {}: clients that ask for \
+             {name} refuse it",
+            if names.is_empty() { "no host" } else { &names }
+        ));
+    }
+    notes
+}
 
 /// The certificate of the site and those behind it.
 fn whole_chain(certification: &Certification, files: &TlsFiles) -> Result<Vec<ReadCertificate>, TlsProblem> {

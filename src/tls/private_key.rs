@@ -10,6 +10,9 @@ use skitai_actors::spec::Secret;
 
 use super::problem::TlsFault;
 
+/// The mark of a key that is encrypted in the traditional format.
+const TRADITIONAL: &str = "Proc-Type: 4,ENCRYPTED";
+
 /// The first private key in a file.
 pub(super) fn read(
     path: &Path,
@@ -22,7 +25,7 @@ pub(super) fn read(
     }
     let text = String::from_utf8_lossy(octets);
     let Some((label, body)) = block(&text) else { return Err(TlsFault::NoKey) };
-    if body.contains("Proc-Type: 4,ENCRYPTED") {
+    if body.contains(TRADITIONAL) {
         return Err(TlsFault::OldEncryption { how: format!("the traditional format, `{label}`"), path: shown() });
     }
     if label != "ENCRYPTED PRIVATE KEY" {
@@ -41,6 +44,12 @@ pub(super) fn read(
         }
         Err(error) => Err(unread(&error)),
     }
+}
+
+/// Whether a passphrase is needed for the first private key in a file.
+pub(super) fn is_encrypted(octets: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(octets);
+    block(&text).is_some_and(|(label, body)| label == "ENCRYPTED PRIVATE KEY" || body.contains(TRADITIONAL))
 }
 
 /// The label and the whole text of the first block of a private key.

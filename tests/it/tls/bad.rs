@@ -163,6 +163,43 @@ fn certificates_that_nobody_is_shown_are_told() {
 }
 
 #[test]
+fn what_clients_will_not_like_is_warned_of_by_check_and_at_the_start() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", 90);
+    pki.issue("other", "DNS:*.c.example", 90);
+    pki.issue_client("alice");
+    pki.issue_with("both", "subjectAltName=DNS:d.example\nextendedKeyUsage=clientAuth,serverAuth\n", 90);
+    let open = pki.site().server("client_ca", &pki.text("between.pem"));
+    let said = |scenario: &Scenario| {
+        let output = scenario.check();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let fine = open.section(&pki.section("x.c.example", "other")).section(&pki.section("word", "both"));
+    assert!(!said(&fine).contains("warning"), "{}", said(&fine));
+    let passphrase = format!("{}\npassphrase = not-needed", pki.section("b.example", "live"));
+    let scenario = pki
+        .site()
+        .server("client_ca", &pki.text("alice.pem"))
+        .server("client_certificates", "optional")
+        .section(&passphrase)
+        .section(&pki.section("mobile", "alice"));
+    let told = said(&scenario);
+    let site = scenario.start();
+    let warnings = [
+        "alice.pem: the certificate is not for servers",
+        "alice.pem: `O=Tests,CN=alice` is no authority's certificate",
+        "live.pem: the certificate of [certification:b.example] is not for b.example, but for a.example",
+        "live.key: the private key is not encrypted, so `passphrase` has no effect",
+    ];
+    for warning in warnings {
+        assert!(told.contains(warning), "{warning:?} is not in {told}");
+        eventually("the log has it, too", || site.log().contains(warning).then_some(()));
+    }
+    assert!(!told.contains("not-needed"), "{told}");
+}
+
+#[test]
 fn a_certificate_for_development_is_made_and_trusted() {
     let folder = tempfile::tempdir().unwrap();
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_skitai-demo")).with_file_name("examples").join("testsite");

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use skitai_wire::Value;
 use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::der::Decode;
@@ -65,6 +66,11 @@ impl CertificateFacts {
             not_before: moment(validity.not_before.to_unix_duration()),
             not_after: moment(validity.not_after.to_unix_duration()),
         })
+    }
+
+    /// Of the first certificate in PEM, if there is one.
+    pub(crate) fn of_pem(octets: &[u8]) -> Option<CertificateFacts> {
+        CertificateFacts::of(&CertificateDer::from_pem_slice(octets).ok()?).ok()
     }
 
     /// Whether the certificate is for this host. A `*` stands for one label.

@@ -240,6 +240,44 @@ fn a_certificate_for_development_is_made_and_trusted() {
 }
 
 #[test]
+fn a_certificate_for_development_says_what_it_replaces_and_how_to_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_skitai-demo")).with_file_name("examples").join("testsite");
+    let run = |words: &[&str]| {
+        let output = Command::new(&program).arg("cert").args(words).current_dir(folder.path()).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let read = |path: &str| std::fs::read_to_string(folder.path().join(path)).unwrap();
+    std::fs::write(folder.path().join("site.conf"), "[server]\nport = 5443\n[routes:line]\n/ = tests").unwrap();
+    let (is_made, told) = run(&["-f", "site", "a.example", "::1"]);
+    let line = "curl --cacert cert/dev-ca.pem --resolve a.example:5443:127.0.0.1 https://a.example:5443/";
+    assert!(is_made && told.contains(line) && !told.contains("In place of"), "{told}");
+    let (is_made, told) = run(&["-p", "4711", "::1"]);
+    assert!(is_made && told.contains("curl --cacert cert/dev-ca.pem 'https://[::1]:4711/'"), "{told}");
+    assert!(told.contains("In place of the certificate for a.example, ::1 that was there"), "{told}");
+    let (is_made, told) = run(&["--client", "Anna O'Web"]);
+    assert!(is_made && told.contains(r"--cert 'cert/client-Anna O'\''Web.pem'"), "{told}");
+    for name in ["../../evil", "a/b", ".."] {
+        let (is_made, told) = run(&["--client", name]);
+        assert!(!is_made && told.contains("is no name for a client's certificate"), "{told}");
+    }
+    // Clients tell authorities apart by their names.
+    assert!(run(&["--out", "other"]).0);
+    let name = |path: &str| {
+        let output = Command::new("openssl").args(["x509", "-noout", "-subject", "-in"]).arg(folder.path().join(path));
+        String::from_utf8(output.output().unwrap().stdout).unwrap()
+    };
+    assert_ne!(name("cert/dev-ca.pem"), name("other/dev-ca.pem"));
+    // What somebody else has made is left alone.
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", 90);
+    std::fs::copy(pki.path("live.pem"), folder.path().join("cert/dev.pem")).unwrap();
+    let (is_made, told) = run(&[]);
+    assert!(!is_made && told.contains("nothing is written in its place") && told.contains("CN=Between"), "{told}");
+    assert_eq!(read("cert/dev.pem"), pki.read("live.pem"));
+}
+
+#[test]
 fn a_file_that_was_cut_is_told_in_words_and_one_of_windows_is_read() {
     let pki = Pki::new();
     pki.issue("live", "DNS:a.example,DNS:*.b.example", 90);

@@ -11,7 +11,7 @@ use super::program::{ConfError, Program, fail, print};
 use crate::config::{Declared, ListenAddress, ListenSettings, Loaded, Report};
 use crate::observe::plain_file::{self, LogKind};
 use crate::serve::limits::DescriptorNeed;
-use crate::serve::{limits, mounting, owner};
+use crate::serve::{limits, listen, mounting, owner};
 use crate::supervise::STATE;
 use crate::tls::certificates::Certificates;
 use crate::tls::files::TlsFiles;
@@ -113,6 +113,11 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
         for name in server.server_names.beyond(|name| certificates.cover(name)) {
             print(&format!("warning: `{name}` of `server_names` is in no certificate: clients refuse it over TLS"));
         }
+    }
+    if let Some(error) = listen::port_of_root(&server.listening) {
+        print(&format!(
+            "warning: this user could not start it: {error}; a service manager may give the socket, or start it as root"
+        ));
     }
     let need = DescriptorNeed::of(&loaded.settings);
     print(&format!("  {}", need.told(limits::descriptors())));

@@ -29,7 +29,7 @@ pub enum KeyKind {
         /// The largest valid one.
         max: u64,
     },
-    /// A duration in seconds, or with `ms`, `s`, `m`, `h`; limits in milliseconds.
+    /// A duration in seconds, or with `ms`, `s`, `m`, `h`, `d`; limits in milliseconds.
     Time {
         /// The shortest valid one.
         min: u64,

@@ -35,7 +35,7 @@ impl SiteCertificate {
     ) -> Result<SiteCertificate, Vec<TlsProblem>> {
         let Certification { name, certfile, keyfile, passphrase, .. } = certification;
         let keyfile = keyfile.as_ref().unwrap_or(certfile);
-        let octets = files.get(keyfile).map_err(|why| at(keyfile, TlsFault::Unread(why)));
+        let octets = files.get(keyfile);
         let key = octets.and_then(|octets| {
             private_key::read(keyfile, octets, passphrase.as_ref()).map_err(|fault| at(keyfile, fault))
         });
@@ -118,7 +118,7 @@ pub(super) fn at(path: &Path, fault: TlsFault) -> TlsProblem {
 
 /// All certificates of a file, at least one.
 pub(super) fn certificates(path: &Path, files: &TlsFiles) -> Result<Vec<ReadCertificate>, TlsProblem> {
-    let octets = files.get(path).map_err(|why| at(path, TlsFault::Unread(why)))?;
+    let octets = files.get(path)?;
     if is_der(octets) {
         return Err(at(path, TlsFault::DerCertificate(path.display().to_string())));
     }

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use ring::digest::{Context, SHA256};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
+use super::chain::at;
+use super::problem::{TlsFault, TlsProblem};
 use crate::config::TlsSettings;
 use crate::observe::plain_file;
 
@@ -101,12 +103,15 @@ impl TlsFiles {
         digest
     }
 
-    pub(super) fn get(&self, path: &Path) -> Result<&[u8], String> {
+    pub(super) fn get(&self, path: &Path) -> Result<&[u8], TlsProblem> {
         match self.contents.get(path) {
             // Editors of Windows write a byte order mark.
             Some(Ok(octets)) => Ok(octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets)),
-            Some(Err(error)) => Err(error.to_string()),
-            None => Err("it was not read".to_owned()),
+            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                Err(at(path, TlsFault::NotThere(path.parent().unwrap_or(path).to_owned())))
+            }
+            Some(Err(error)) => Err(at(path, TlsFault::Unread(error.to_string()))),
+            None => Err(at(path, TlsFault::Unread("it was not read".to_owned()))),
         }
     }
 }

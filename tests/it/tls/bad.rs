@@ -49,7 +49,7 @@ fn files_that_cannot_be_served_are_named_with_what_to_do() {
             &["other.key", "does not belong to the certificate in", "live.pem"],
         ),
         ("certfile = @live.pem", &["live.pem", "name its file in `keyfile`"]),
-        ("certfile = @none.pem", &["none.pem", "cannot be read", "name the file in the configuration"]),
+        ("certfile = @none.pem", &["none.pem", "there is no such file in", "in the folder `cert` beside it"]),
         ("certfile = @live.der\nkeyfile = @live.key", &["live.der", "openssl x509 -inform DER"]),
         (
             "certfile = @reversed.pem\nkeyfile = @live.key",
@@ -80,14 +80,13 @@ fn every_wrong_file_is_reported_with_its_line_and_beside_other_errors() {
         let line = 1 + conf.lines().position(|line| line.ends_with(file)).unwrap();
         format!("test.conf:{line}:")
     };
-    let all = [("none.pem", "cannot be read"), ("gone.key", "cannot be read"), ("live.key", "does not belong to")];
+    let all = [("none.pem", "no such file"), ("gone.key", "no such file"), ("live.key", "does not belong to")];
     for scenario in [scenario, pki.site().server("treads", "4").section(&pki.section("b.example", "none"))] {
         let output = scenario.check();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{told}");
         let is_first = !scenario.conf().contains("treads");
-        let wrong: &[_] =
-            if is_first { &all } else { &[("none.pem", "cannot be read"), ("none.key", "cannot be read")] };
+        let wrong: &[_] = if is_first { &all } else { &[("none.pem", "no such file"), ("none.key", "no such file")] };
         for (file, why) in wrong {
             let place = place_of(&scenario.conf(), file);
             assert!(told.contains(file) && told.contains(why) && told.contains(&place), "{file}, {place}:\n{told}");
@@ -273,8 +272,9 @@ fn a_certificate_for_development_says_what_it_replaces_and_how_to_ask() {
     // Clients tell authorities apart by their names.
     assert!(run(&["--out", "other"]).0);
     let name = |path: &str| {
-        let output = Command::new("openssl").args(["x509", "-noout", "-subject", "-in"]).arg(folder.path().join(path));
-        String::from_utf8(output.output().unwrap().stdout).unwrap()
+        let mut command = Command::new("openssl");
+        command.args(["x509", "-noout", "-subject", "-in"]).arg(folder.path().join(path));
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
     };
     assert_ne!(name("cert/dev-ca.pem"), name("other/dev-ca.pem"));
     // What somebody else has made is left alone.

@@ -259,6 +259,8 @@ impl Instance {
     fn ended(&mut self, child: &Child, exit: Exit, recorded: &Recorded) {
         let (pid, slot) = (child.pid, child.slot);
         let why = child.failure.as_ref().map_or_else(|| format!("{exit}"), |failure| failure.why.clone());
+        // Reports begin with a level, and so do lines of the log.
+        let why = why.strip_prefix("error: ").unwrap_or(&why);
         match self.roll.as_ref().map(|roll| &roll.step) {
             Some(Step::Starting(new)) if *new == pid => {
                 return self.abort_roll(&format!("the new process {pid} did not begin to serve: {why}"));

@@ -18,6 +18,7 @@ fn refused(scenario: Scenario, told: &[&str]) {
         }
         assert!(!said.contains("a-passphrase"), "{said}");
     }
+    assert!(!log.contains("ERROR error"), "{log}");
 }
 
 fn with(pki: &Pki, lines: &str) -> Scenario {

@@ -132,7 +132,7 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
 fn with_certificates(report: Report) -> Report {
     let Some(settings) = report.tls() else { return report };
     let problems = Certificates::problems(settings, &TlsFiles::read(settings, Vec::new()));
-    report.with_files(problems.into_iter().map(|problem| (problem.path.clone(), problem.to_string())))
+    report.with_files(problems.into_iter().map(|problem| (problem.key, problem.path.clone(), problem.to_string())))
 }
 
 /// An address; of a Unix socket with who may connect.

@@ -21,8 +21,8 @@ pub(super) struct Reading<'a> {
     pub(super) outside: &'a Outside<'a>,
     pub(super) drivers: Drivers,
     pub(super) problems: Vec<Problem>,
-    /// Files of certificates, with their places.
-    pub(super) cert_files: Vec<(PathBuf, Range<usize>)>,
+    /// Files of certificates, with their keys and places.
+    pub(super) cert_files: Vec<(&'static str, PathBuf, Range<usize>)>,
 }
 
 impl Reading<'_> {
@@ -249,7 +249,7 @@ impl Reading<'_> {
     pub(super) fn cert_file(&mut self, section: Option<&Section>, key: &Key) -> Option<(PathBuf, Range<usize>)> {
         let value = self.file_name(section, key)?;
         let file = (self.base.join("cert").join(&value.text), value.span());
-        self.cert_files.push(file.clone());
+        self.cert_files.push((key.name, file.0.clone(), file.1.clone()));
         Some(file)
     }
 

@@ -80,7 +80,7 @@ pub struct Report {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CertificateFiles {
     pub(super) settings: Option<TlsSettings>,
-    pub(super) places: Vec<(PathBuf, Range<usize>)>,
+    pub(super) places: Vec<(&'static str, PathBuf, Range<usize>)>,
 }
 
 impl Report {
@@ -100,11 +100,13 @@ impl Report {
         self.certificates.settings.as_ref()
     }
 
-    /// The same with an error for each of these files, whose text begins with its path.
-    pub(crate) fn with_files(mut self, problems: impl IntoIterator<Item = (PathBuf, String)>) -> Report {
-        for (path, message) in problems {
-            let place = self.certificates.places.iter().find(|(known, _)| *known == path);
-            let problem = Problem::error(place.map_or(0..0, |(_, span)| span.clone()), message);
+    /// The same with an error for each of these files: the key that names it, its path, and the text.
+    pub(crate) fn with_files(mut self, problems: impl IntoIterator<Item = (&'static str, PathBuf, String)>) -> Report {
+        for (key, path, message) in problems {
+            let places = || self.certificates.places.iter().filter(|(_, known, _)| *known == path);
+            // A key may be in `certfile`, and a certificate's chain in `cafile`.
+            let place = places().find(|(of, ..)| *of == key).or_else(|| places().next());
+            let problem = Problem::error(place.map_or(0..0, |(.., span)| span.clone()), message);
             self.problems.push(if place.is_some() { problem } else { problem.whole_file() });
         }
         Report::new(self.source, self.problems).with_certificates(self.certificates)

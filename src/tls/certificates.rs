@@ -165,7 +165,7 @@ fn read(settings: &TlsSettings, files: &TlsFiles, tickets: &Arc<Tickets>) -> Res
         .client_ca
         .as_deref()
         .map(|path| clients(settings, path, files, &provider, &mut binding, &mut of_clients));
-    let clients = clients.transpose().map_err(|problem| problems.push(problem));
+    let clients = clients.transpose().map_err(|problem| problems.push(problem.of("client_ca")));
     let (Ok(clients), true) = (clients, problems.is_empty()) else { return Err(problems) };
     let notes = found.iter().flat_map(|one| one.notes.clone()).chain(of_clients).collect();
     let by_name = Arc::new(ByName(found));

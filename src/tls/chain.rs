@@ -44,7 +44,7 @@ impl SiteCertificate {
             (chain, key) => {
                 let of_chain = chain.err();
                 let is_same = |problem: &TlsProblem| of_chain.as_ref().is_some_and(|one| one.path == problem.path);
-                let of_key = key.err().filter(|problem| !is_same(problem));
+                let of_key = key.err().filter(|problem| !is_same(problem)).map(|problem| problem.of("keyfile"));
                 return Err(of_chain.into_iter().chain(of_key).collect());
             }
         };
@@ -58,13 +58,13 @@ impl SiteCertificate {
         let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| {
             vec![match error {
                 Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                    at(keyfile, TlsFault::OtherKey(certfile.clone()))
+                    at(keyfile, TlsFault::OtherKey(certfile.clone())).of("keyfile")
                 }
                 // Such as one of X.509 version 1, which has no names.
                 Error::InvalidCertificate(why) => {
                     at(certfile, TlsFault::BadCertificate { nth: 1, why: format!("{why:?}") })
                 }
-                error => at(keyfile, TlsFault::BadKey(error.to_string())),
+                error => at(keyfile, TlsFault::BadKey(error.to_string())).of("keyfile"),
             }]
         })?;
         Ok(SiteCertificate { name: name.clone(), file: certfile.clone(), facts, key: Arc::new(key), notes })
@@ -113,7 +113,7 @@ fn is_there(chain: &[ReadCertificate], der: &CertificateDer<'_>) -> bool {
 }
 
 pub(super) fn at(path: &Path, fault: TlsFault) -> TlsProblem {
-    TlsProblem { path: path.to_owned(), fault }
+    TlsProblem { path: path.to_owned(), key: "certfile", fault }
 }
 
 /// All certificates of a file, at least one.

@@ -9,7 +9,16 @@ use rustls::pki_types::pem;
 #[error("{}: {fault}", path.display())]
 pub(crate) struct TlsProblem {
     pub(crate) path: PathBuf,
+    /// The key of a conf that names the file, as far as one file may be named by several.
+    pub(crate) key: &'static str,
     pub(super) fault: TlsFault,
+}
+
+impl TlsProblem {
+    /// The same of a file that this key names.
+    pub(super) fn of(self, key: &'static str) -> TlsProblem {
+        TlsProblem { key, ..self }
+    }
 }
 
 /// Why a file does not do. Each text says what to do.

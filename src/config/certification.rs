@@ -314,8 +314,8 @@ fn hsts(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<String> 
             Some(words.iter().fold(format!("max-age={seconds}"), |header, word| format!("{header}; {word}")))
         }
         _ => {
-            let expected = "expected a time such as `5m` or `365d`, and `; includeSubDomains` and `; preload` if they are \
-                            meant";
+            let expected = "expected a time such as `5m` or `365d`, and `; includeSubDomains` and `; preload` \
+                            if they are meant";
             reading.refuse(&keys::HSTS, value, expected, None);
             None
         }

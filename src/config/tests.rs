@@ -335,7 +335,8 @@ fn the_later_place_of_the_certificate_is_read_too() {
 #[test]
 fn certificates_are_in_the_order_of_the_file() {
     let settings = loaded(
-        "[server]\nssl = yes\nip = 127.0.0.1\nport = 443\nredirect_http = 80\nhsts = 365d; preload\nclient_ca = /ca.pem\n\
+        "[server]\nssl = yes\nip = 127.0.0.1\nport = 443\nredirect_http = 80\nhsts = 365d; preload\n\
+         client_ca = /ca.pem\n\
          [certification:b.example]\ncertfile = b.pem\n[certification]\ncertfile = a.pem\n[certification: any word ]\n\
          certfile = /c.pem\n",
     );

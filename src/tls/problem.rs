@@ -60,7 +60,10 @@ pub(super) enum TlsFault {
     NoPassphrase,
     #[error("`passphrase` does not open the private key: it is another key's, or was mistyped")]
     WrongPassphrase,
-    #[error("the private key is encrypted in a way that is not read ({how}); convert it: {}", convert(.path, *.is_legacy))]
+    #[error(
+        "the private key is encrypted in a way that is not read ({how}); convert it: {}",
+        convert(.path, *.is_legacy)
+    )]
     OldEncryption { how: String, path: String, is_legacy: bool },
     #[error(
         "the private key cannot be used: {0}; RSA of 2048 bits and more, ECDSA of P-256 and P-384, and Ed25519 can"

@@ -151,7 +151,10 @@ impl AdminLogin {
             0 => "at once".to_owned(),
             seconds => format!("in {seconds} s"),
         };
-        tracing::warn!(from = %address, "a wrong password for `admin`, {count} in a row; the next one is looked at {next}");
+        tracing::warn!(
+            from = %address,
+            "a wrong password for `admin`, {count} in a row; the next one is looked at {next}"
+        );
         AdminVerdict::Refused
     }
 

@@ -35,9 +35,9 @@ pub(crate) fn is_of_this_machine(name: &str) -> bool {
 }
 
 impl RequestContext {
-    /// Where this site is for the client: `https://example.org`, without a path. A name that is one of `server_names` is
-    /// in lower case and without a dot at its end, however the client wrote it. Where the client did not say for whom
-    /// it asks, the first of `server_names`, else the address that the server listens on.
+    /// Where this site is for the client: `https://example.org`, without a path. A name that is one of `server_names`
+    /// is in lower case and without a dot at its end, however the client wrote it. Where the client did not say for
+    /// whom it asks, the first of `server_names`, else the address that the server listens on.
     pub fn base_url(&self) -> String {
         let server = &self.services().site.server;
         let scheme = self.request.scheme();

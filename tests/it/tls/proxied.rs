@@ -42,3 +42,38 @@ fn both_sides_of_the_proxy_speak_tls() {
     let told = python("websocket.py", &[&site.port().to_string(), &root]);
     assert_eq!(told.split_whitespace().collect::<Vec<_>>(), ["1000", "404"]);
 }
+
+#[test]
+fn members_that_ask_are_shown_who_calls() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:localhost,DNS:a.example", 90);
+    pki.issue_client("caller");
+    pki.write("chain.pem", &(pki.read("caller.pem") + &pki.read("between.pem")));
+    let root = pki.text("root.pem");
+    let member = pki.site().server("client_ca", &root).server("client_certificates", "required").start();
+    let cluster = |name: &str, more: &str| {
+        let node = format!("localhost:{}", member.port());
+        format!("[@{name}]\nmembers = {node}\nssl = yes\nca_file = {root}\n{more}")
+    };
+    let ours = format!("client_cert = {}\nclient_key = {}", pki.text("chain.pem"), pki.text("caller.key"));
+    let site = || {
+        let site = TestServer::site().route("/known = @known").route("/unknown = @unknown");
+        site.section(&cluster("unknown", ""))
+    };
+    let running = site().section(&cluster("known", &ours)).start();
+    let seen = running.get("/known/tls/seen").expect_code(200).text();
+    assert!(seen.contains("CN=caller"), "{seen}");
+    let told = running.get("/unknown/tls/seen").expect_code(502).text();
+    assert!(told.contains("certificate"), "{told}");
+    // A key of somebody else, none, a certificate that is none, and a key alone.
+    for (keys, why) in [
+        (format!("client_cert = {}\nclient_key = {}", pki.text("chain.pem"), pki.text("live.key")), "does not fit"),
+        (format!("client_cert = {}", pki.text("chain.pem")), "no private key"),
+        (format!("client_cert = {}", pki.text("caller.key")), "no certificate"),
+        (format!("client_cert = {}", pki.text("nowhere.pem")), "cannot be read"),
+        (format!("client_key = {}", pki.text("caller.key")), "without its certificate"),
+    ] {
+        let report = String::from_utf8(site().section(&cluster("known", &keys)).check().stderr).unwrap();
+        assert!(report.contains(why), "{keys}: {report}");
+    }
+}

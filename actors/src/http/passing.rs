@@ -26,9 +26,9 @@ use super::pipe::{PipeReader, PipeWriter};
 use super::silence::SilenceClock;
 use crate::outcome::Reason;
 
-/// Buffer of a head, in octets, and the least that a read of a body asks for.
+/// The least that a read of a body asks for, in octets; a body that is no larger goes along with its head.
 const ROOM: usize = 4 * 1024;
-/// The same of a head: most are smaller, and what malloc keeps at hand is not larger.
+/// Octets that a read of a head asks for: most heads are smaller, and what malloc keeps at hand is not larger.
 const HEAD_ROOM: usize = 1000;
 /// The most that one read of a body asks for.
 const MORE: usize = 64 * 1024;

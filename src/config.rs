@@ -7,7 +7,8 @@
 //! - `ini`: text → sections and entries with their byte ranges in the file;
 //! - `reading`: one section and its table → values; `values` parses each kind of value;
 //! - `server` with `listening`, `names`, `connection_limits` and `network`; `certification`; `clusters` with `members`,
-//!   `reaching` and `health`; [`routes`]; `mounts` with `rates` and `origins`: the sections;
+//!   `reaching` and `health`; [`routes`]; `mounts` with `rates` and `origins`; `proxy` with `proxy_hosts`: the
+//!   sections;
 //! - [`report`]: problems with line, column and caret; `source` and `mask` keep secrets out of them;
 //! - `spelling`: "did you mean"; `find`: from `-f NAME` to a file.
 //!
@@ -40,6 +41,8 @@ mod network;
 mod origins;
 mod outside;
 pub(crate) mod password_hash;
+mod proxy;
+pub(crate) mod proxy_hosts;
 mod proxying;
 mod rates;
 mod reaching;
@@ -67,6 +70,8 @@ pub use network::{Network, NetworkError};
 pub use origins::{BrowserRules, Cors, Origins};
 pub(crate) use outside::FileTexts;
 pub use password_hash::PasswordHash;
+pub use proxy::ProxySettings;
+pub use proxy_hosts::{HostPlace, HostRule};
 pub use proxying::{Affinity, PassRoute, PassRules, PassedHost};
 pub use rates::{Rate, RateKey};
 pub use report::{Problem, Report, Severity};
@@ -143,6 +148,7 @@ fn parse_with(
     let instance = Path::new(file_name).file_stem().map_or("skitai".into(), |stem| stem.to_string_lossy());
     let mut server = server::server(&mut reading, section("server"), &instance);
     certification::into_server(&mut reading, &sections, &mut server);
+    proxy::into_server(&mut reading, &sections, &mut server);
     let clusters = clusters::clusters(&mut reading, &sections, server.threads * server.processes);
     let declared: Vec<String> =
         sections.iter().filter_map(|section| section.name.strip_prefix('@').map(str::to_owned)).collect();
@@ -273,9 +279,8 @@ fn unknown_section(section: &Section) -> Problem {
         match spelling::nearest(name, keys::SECTIONS.iter().copied()) {
             Some("routes") => "did you mean `[routes:line]`?".to_owned(),
             Some(near) => format!("did you mean `[{near}]`?"),
-            None => {
-                "the sections are [server], [routes:line], [mount /path], [certification] and [@cluster]".to_owned()
-            }
+            None => "the sections are [server], [routes:line], [mount /path], [certification], [proxy] and [@cluster]"
+                .to_owned(),
         }
     };
     problem.label("unknown section").help(help)

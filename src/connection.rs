@@ -14,6 +14,7 @@
 //! - here: [`drive`] and what it needs: the [`ConnectionTimeouts`] and the [`Service`];
 //! - [`driver`]: the states, one after the other, with one [`clock`]; before them the [`handshake`] of TLS, and behind
 //!   them the [`ending`]; [`client`]: watches the client of a request that is served;
+//! - [`handover`]: how a CONNECT takes a connection over;
 //! - [`list`]: the connections of a thread, and what each one serves;
 //! - [`intake`]: received octets that are not consumed yet; [`body`]: the body of the current request, for its service;
 //! - [`reply`]: the head of a reply, the framing of its body, the body piece by piece;
@@ -29,6 +30,7 @@ mod clock;
 mod driver;
 mod encoder;
 mod ending;
+pub(crate) mod handover;
 mod handshake;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod heard;
@@ -133,6 +135,11 @@ pub(crate) trait Service {
 
     /// The bounds, asked for when a connection begins.
     fn bounds(&self) -> ConnectionBounds;
+
+    /// Whether a CONNECT may take the connection over: its request then has a [`Handover`](handover::Handover).
+    fn takes_connect(&self) -> bool {
+        false
+    }
 
     /// Answers a request. Its extensions may contain a [`Tunnel`].
     fn call(

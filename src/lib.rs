@@ -28,7 +28,7 @@
 //!
 //! - `serve`: one process: sockets, threads, the actors of each; `tls`: certificates;
 //! - `connection`: HTTP/1 between a client's socket and the code that answers;
-//! - `edge`: one request, step by step; `rpc`: the same by name;
+//! - `edge`: one request, step by step; `rpc`: the same by name; `forward`: the forward proxy, on a port of its own;
 //! - [`app`]: what an app author touches: routes, arguments, `was`, calls, replies;
 //! - [`sql`]: merging the rows of shards;
 //! - `builtin`: the status page (`admin`) and the page of the methods, written on `app` alone;
@@ -49,6 +49,7 @@ mod cli;
 pub mod config;
 mod connection;
 mod edge;
+mod forward;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

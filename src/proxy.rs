@@ -15,7 +15,7 @@
 mod affinity;
 mod answer;
 mod forwarding;
-mod head;
+pub(crate) mod head;
 mod rewriting;
 mod target;
 mod tunnel;

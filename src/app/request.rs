@@ -2,6 +2,7 @@
 
 pub(crate) mod admin_login;
 pub(crate) mod admin_throttle;
+pub(crate) mod basic_login;
 pub(crate) mod builder;
 pub(crate) mod client;
 pub(crate) mod cookie;
@@ -23,7 +24,7 @@ use bytes::Bytes;
 use skitai_actors::kit::Party;
 use tokio::sync::OnceCell;
 
-use self::admin_login::AdminVerdict;
+use self::basic_login::LoginVerdict;
 use self::client::RequestClient;
 use self::id::RequestId;
 use crate::config::TrustedProxies;
@@ -55,7 +56,7 @@ pub struct Request {
     /// The key for fair shares: all calls made for this request, and for its copies, count as one party.
     pub(crate) party: Party,
     /// What became of its login as `admin`, once it is asked for. The calls of a batch have one.
-    pub(crate) login: OnceLock<Arc<OnceCell<AdminVerdict>>>,
+    pub(crate) login: OnceLock<Arc<OnceCell<LoginVerdict>>>,
     /// It stands for a call of a batch that is not the first.
     pub(crate) is_further_call: bool,
     /// The id, once it is needed.

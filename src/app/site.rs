@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::request::admin_login::AdminLogin;
+use super::request::basic_login::BasicLogin;
 use super::routing::router::Router;
 use crate::config::ServerSettings;
 
@@ -12,7 +12,7 @@ pub(crate) struct Site {
     pub(crate) server: ServerSettings,
     pub(crate) router: Router,
     /// The login of the user `admin`; `None` if there is no such user.
-    pub(crate) admin: Option<Arc<AdminLogin>>,
+    pub(crate) admin: Option<Arc<BasicLogin>>,
     /// The configuration keys that have changed and take effect only after a restart.
     pub(crate) restart_needed: Vec<String>,
 }

@@ -63,6 +63,9 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
     for mount in &loaded.settings.mounts {
         print(&format!("  {mount}"));
     }
+    if let Some(proxy) = &server.proxy {
+        print(&format!("  {proxy}"));
+    }
     for declared in &loaded.settings.clusters {
         match declared {
             Declared::Http(spec) => {
@@ -137,6 +140,9 @@ fn with_certificates(report: Report) -> Report {
 
 /// An address; of a Unix socket with who may connect.
 fn told(address: &ListenAddress, listening: &ListenSettings) -> String {
+    if listening.proxy.contains(address) {
+        return format!("{address} (forward proxy)");
+    }
     match (address, &listening.owner) {
         (ListenAddress::Tcp { port, .. }, _) if listening.redirect == Some(*port) => {
             format!("{address} (sends clients to HTTPS)")

@@ -17,9 +17,12 @@ pub(super) fn greet(
     let server = &loaded.settings.server;
     // Pages are opened at the first port, if there is one: a browser does not open a Unix socket.
     let scheme = if server.tls.is_some() { "https" } else { "http" };
-    let is_own =
-        |address: &&BoundAddress| server.listening.redirect.is_none() || address.port() != server.listening.redirect;
-    let base = addresses.iter().find_map(|address| base(scheme, address)).unwrap_or_default();
+    let listening = &server.listening;
+    let is_own = |address: &&BoundAddress| {
+        let redirects = listening.redirect.is_some() && address.port() == listening.redirect;
+        !redirects && !address.is_one_of(&listening.proxy)
+    };
+    let base = addresses.iter().filter(is_own).find_map(|address| base(scheme, address)).unwrap_or_default();
     let mut shown: Vec<String> = addresses.iter().filter(is_own).map(|address| shown(scheme, address)).collect();
     shown.sort_by_key(|shown| !shown.starts_with("http"));
     let mode = if server.devel { ", devel mode" } else { "" };
@@ -28,6 +31,9 @@ pub(super) fn greet(
         processes => format!("{processes} processes of {}", counted(server.threads)),
     };
     print(&format!("{} serves {} with {threads}{mode}", server.name, shown.join(", ")));
+    for address in addresses.iter().filter(|address| address.is_one_of(&listening.proxy)) {
+        print(&format!("  forward proxy at {}", self::shown("http", address)));
+    }
     for hint in hints {
         print(&format!("  {base}{hint}"));
     }

@@ -187,10 +187,16 @@ fn listeners(
         None => (given, true),
     };
     if is_given {
-        let redirect = server.listening.redirect;
+        let (redirect, proxy) = (server.listening.redirect, std::mem::take(&mut server.listening.proxy));
         server.listening = activation::settings_for(server.devel, &listeners)
             .map_err(|error| NoSite::Conf(format!("error: {error}")))?;
         server.listening.redirect = redirect;
+        if let Some(missing) = proxy.iter().find(|address| !server.listening.addresses.contains(address)) {
+            return Err(NoSite::Conf(format!(
+                "error: the service manager gave no socket at {missing}, where [proxy] listens"
+            )));
+        }
+        server.listening.proxy = proxy;
     }
     Ok((listeners, None))
 }

@@ -59,6 +59,8 @@ pub enum KeyKind {
     Rates,
     /// Addresses to listen on, separated by commas.
     Addresses,
+    /// Ports, separated by commas.
+    Ports,
     /// Permissions in octal, such as `0660`.
     Mode,
     /// A file, relative to the conf.
@@ -70,7 +72,7 @@ pub enum KeyKind {
 }
 
 /// The sections of a conf other than clusters.
-pub const SECTIONS: &[&str] = &["server", "routes", "certification"];
+pub const SECTIONS: &[&str] = &["server", "routes", "certification", "proxy"];
 
 const HOUR: u64 = 60 * 60 * 1000;
 const DAY: u64 = 24 * HOUR;
@@ -471,6 +473,82 @@ pub(super) const DB_EJECT_TIME: Key =
     key("eject_time", time(100, HOUR), "1", "the first ejection; each further one takes twice as long, up to 30 s");
 pub(super) const WAIT: Key = key("wait", time(1, HOUR), "1", "how long a statement waits for a free connection");
 
+pub(super) const PROXY_LISTEN: Key = key(
+    "listen",
+    KeyKind::Addresses,
+    "",
+    "where it listens, never where the site does: `ADDRESS:PORT`, `*:PORT`, `unix:PATH`",
+);
+pub(super) const PROXY_ALLOW: Key = key(
+    "allow",
+    KeyKind::Networks,
+    "",
+    "the only clients that may use it: addresses, networks, and `unix` for those at Unix sockets",
+);
+pub(super) const HOSTS: Key = key(
+    "hosts",
+    KeyKind::Phrase,
+    "",
+    "the only places to which it leads: `example.org`, `*.example.org`, `10.0.0.0/8`, each also with a port; `*` for \
+     any name with public addresses",
+);
+pub(super) const CONNECT_PORTS: Key =
+    key("connect_ports", KeyKind::Ports, "443", "ports that CONNECT may open where `hosts` names none");
+pub(super) const HTTP_PORTS: Key =
+    key("http_ports", KeyKind::Ports, "80", "ports of requests in clear text where `hosts` names none");
+pub(super) const USERS: Key = key(
+    "users",
+    KeyKind::Secrets,
+    "",
+    "`user:password` of those who may use it, the password also as a hash; no login if not given",
+);
+pub(super) const PROXY_CONNECT_TIMEOUT: Key = key(
+    "connect_timeout",
+    time(100, HOUR),
+    "10",
+    "how long the look-up of a name and the connection to its server may take",
+);
+pub(super) const IDLE_TIMEOUT: Key =
+    key("idle_timeout", time(100, DAY), "300", "how long a tunnel or an exchange may rest");
+pub(super) const LIFETIME: Key =
+    key("lifetime", time(0, 30 * DAY), "24h", "how long a tunnel or an exchange may last; 0 for any time");
+pub(super) const MAX_BYTES: Key = key(
+    "max_bytes",
+    size(0, 1024 * 1024 * 1024 * MIB),
+    "0",
+    "bytes of one tunnel or exchange, both ways together; 0 for any number",
+);
+pub(super) const PROXY_MAX_CONNECTIONS: Key =
+    key("max_connections", count(0, 10_000_000), "1000", "connections of clients to each process; 0 for any number");
+pub(super) const PROXY_MAX_CONNECTIONS_PER_ADDRESS: Key = key(
+    "max_connections_per_address",
+    count(0, 10_000_000),
+    "100",
+    "connections of one address, or /64 of IPv6, to the whole proxy; 0 for any number",
+);
+pub(super) const PROXY_MAX_HEAD: Key = key("max_head", size(KIB, MIB), "64k", "largest head of a request");
+pub(super) const FORWARDED_FOR: Key =
+    key("forwarded_for", KeyKind::Flag, "no", "tell servers the client's address in `X-Forwarded-For`");
+
+/// The keys of `[proxy]`.
+pub const PROXY_SECTION: &[Key] = &[
+    PROXY_LISTEN,
+    PROXY_ALLOW,
+    HOSTS,
+    CONNECT_PORTS,
+    HTTP_PORTS,
+    USERS,
+    PROXY_CONNECT_TIMEOUT,
+    IDLE_TIMEOUT,
+    LIFETIME,
+    MAX_BYTES,
+    PROXY_MAX_CONNECTIONS,
+    PROXY_MAX_CONNECTIONS_PER_ADDRESS,
+    PROXY_MAX_HEAD,
+    MAX_HEADERS,
+    FORWARDED_FOR,
+];
+
 /// The keys of `[server]`.
 pub const SERVER: &[Key] = &[
     THREADS,
@@ -628,6 +706,7 @@ pub const TABLES: &[(&str, &[Key])] = &[
     ("[server]", SERVER),
     ("[certification]", CERTIFICATION),
     ("[mount /path]", MOUNT),
+    ("[proxy]", PROXY_SECTION),
     ("[@name] of HTTP members", HTTP_CLUSTER),
     ("[@name] of databases", DB_CLUSTER),
 ];
@@ -672,8 +751,14 @@ mod tests {
     const REFERENCE: &str = include_str!("../../docs/CONFIG.md");
 
     /// The heading in the reference for each of the [`TABLES`].
-    const HEADINGS: [&str; 5] =
-        ["## `[server]`", "## `[certification]`", "## `[mount /path]`", "### Of HTTP members", "### Of databases"];
+    const HEADINGS: [&str; 6] = [
+        "## `[server]`",
+        "## `[certification]`",
+        "## `[mount /path]`",
+        "## `[proxy]`",
+        "### Of HTTP members",
+        "### Of databases",
+    ];
 
     /// The part of the reference from a heading that begins with `title` to the next heading of any level.
     fn part(title: &str) -> &'static str {

@@ -62,7 +62,7 @@ impl fmt::Display for ListenAddress {
 }
 
 /// Where the site listens, and who may connect to its Unix sockets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListenSettings {
     /// At least one address.
     pub addresses: Vec<ListenAddress>,
@@ -74,6 +74,8 @@ pub struct ListenSettings {
     pub is_given: bool,
     /// The port among the addresses whose clients are sent to HTTPS.
     pub redirect: Option<u16>,
+    /// Those of the addresses that are the forward proxy's.
+    pub proxy: Vec<ListenAddress>,
 }
 
 /// The user and the group that own the file of a Unix socket, by name or number.
@@ -95,22 +97,28 @@ impl fmt::Display for SocketOwner {
 impl ListenSettings {
     /// One address.
     pub(crate) fn on(address: ListenAddress) -> ListenSettings {
-        ListenSettings { addresses: vec![address], mode: MODE, owner: None, is_given: false, redirect: None }
+        ListenSettings { addresses: vec![address], mode: MODE, ..ListenSettings::default() }
     }
 
-    /// The address and the port of the first address that has one.
+    /// Those of the addresses that are the site's.
+    fn of_site(&self) -> impl Iterator<Item = &ListenAddress> {
+        self.addresses.iter().filter(|address| !self.proxy.contains(address))
+    }
+
+    /// The address and the port of the site's first address that has one.
     pub fn tcp(&self) -> Option<(Option<IpAddr>, u16)> {
-        self.addresses.iter().find_map(|address| match address {
+        self.of_site().find_map(|address| match address {
             ListenAddress::Tcp { ip, port } => Some((*ip, *port)),
             ListenAddress::Unix(_) => None,
         })
     }
 
     /// Listens on another port (`-p`): it takes the place of every address with a port, and has the interface of the
-    /// first of these. Where only Unix sockets were named, it is added, on loopback.
+    /// first of these. Where only Unix sockets were named, it is added, on loopback. A forward proxy stays where it is.
     pub fn set_port(&mut self, port: u16) {
         let ip = self.tcp().map_or(Some(Ipv4Addr::LOCALHOST.into()), |(ip, _)| ip);
-        self.addresses.retain(|address| matches!(address, ListenAddress::Unix(_)));
+        let proxy = &self.proxy;
+        self.addresses.retain(|address| is_unix(address) || proxy.contains(address));
         self.addresses.insert(0, ListenAddress::Tcp { ip, port });
         self.redirect = None;
     }
@@ -118,8 +126,8 @@ impl ListenSettings {
     /// Whether only this machine can reach the site, and of Unix sockets only the user that owns them: what devel mode
     /// asks for.
     pub fn is_private(&self) -> bool {
-        let has_open_file = self.mode & 0o077 != 0 && self.addresses.iter().any(is_unix);
-        self.addresses.iter().all(ListenAddress::is_loopback) && !has_open_file
+        let has_open_file = self.mode & 0o077 != 0 && self.of_site().any(is_unix);
+        self.of_site().all(ListenAddress::is_loopback) && !has_open_file
     }
 }
 
@@ -174,7 +182,7 @@ pub(super) fn listening(reading: &mut Reading<'_>, section: Option<&Section>, de
         );
     }
     let addresses = listed.into_iter().map(|(address, _)| address).collect();
-    ListenSettings { addresses, mode, owner, is_given: false, redirect: None }
+    ListenSettings { addresses, mode, owner, ..ListenSettings::default() }
 }
 
 /// Devel mode shows errors and reloads, so only this machine may reach it.
@@ -195,6 +203,13 @@ fn keep_on_loopback(
             .label("would show errors and source to anybody")
             .help(help),
     );
+}
+
+/// Adds the addresses of a list to those that are taken; invalid ones are reported and left out.
+pub(super) fn listed_in(reading: &mut Reading<'_>, value: &Value, taken: &mut Vec<ListenAddress>) {
+    let mut listed = taken.drain(..).map(|address| (address, None)).collect();
+    of_list(reading, value, &mut listed);
+    taken.extend(listed.into_iter().map(|(address, _)| address));
 }
 
 /// Adds the addresses of `listen`; invalid ones are reported and left out.

@@ -1,4 +1,5 @@
-//! `[server]`, but for its keys about TLS, which are read in `certification`.
+//! `[server]`, but for its keys about TLS, which are read in `certification`, and `proxy`, which is read with its
+//! section.
 
 use skitai_actors::CoverageDetail;
 use skitai_actors::spec::Secret;
@@ -34,7 +35,6 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
     if let Some(section) = section {
         reading.check_keys(section, keys::SERVER);
     }
-    refuse_unbuilt(reading, section);
     let (devel, devel_value) = reading.flag(section, &keys::DEVEL);
     let supervise = supervise(reading, section);
     let processes = processes(reading, section, supervise.unwrap_or(!devel));
@@ -82,6 +82,8 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         limits: connection_limits(reading, section),
         server_names: server_names(reading, section),
         trusted_proxies: trusted_proxies(reading, section),
+        // Its section is read later, when it is known where the site listens.
+        proxy: None,
     }
 }
 
@@ -114,31 +116,6 @@ fn uploads(reading: &mut Reading<'_>, section: Option<&Section>) -> Uploads {
         max_file,
         max_parts: reading.count(section, &keys::MAX_UPLOAD_PARTS),
         folder: reading.folder(section, &keys::UPLOAD_FOLDER),
-    }
-}
-
-/// Refuses keys of features that do not exist yet: a conf that uses them would not be served as written.
-fn refuse_unbuilt(reading: &mut Reading<'_>, section: Option<&Section>) {
-    let unbuilt = |reading: &mut Reading<'_>, value: &Value, message: String, help: &str| {
-        reading.push(Problem::error(value.span(), message).label("not built yet").help(help));
-    };
-    let proxy = reading.flag(section, &keys::PROXY);
-    let enable_proxy = reading.flag(section, &keys::ENABLE_PROXY);
-    if let ((a, Some(_)), (b, Some(value))) = (proxy, enable_proxy)
-        && a != b
-    {
-        reading.push(
-            Problem::error(value.span(), "`enable_proxy` and `proxy` are the same key and say different things")
-                .label("differs from `proxy`")
-                .help("keep `proxy` alone"),
-        );
-    }
-    for ((asked, value), key) in [(proxy, &keys::PROXY), (enable_proxy, &keys::ENABLE_PROXY)] {
-        if let (true, Some(value)) = (asked, value) {
-            let message = format!("`{} = {}`: serving as a forward proxy is not built yet", key.name, value.text);
-            let help = format!("write `{} = no`; until then use Squid or tinyproxy", key.name);
-            unbuilt(reading, value, message, &help);
-        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::listening::{ListenAddress, ListenSettings};
 use super::mounts::MountSettings;
 use super::names::ServerNames;
 use super::network::Network;
+use super::proxy::ProxySettings;
 use super::proxying::PassRoute;
 use super::{keys, values};
 
@@ -113,6 +114,8 @@ pub struct ServerSettings {
     pub server_names: ServerNames,
     /// The proxies whose forwarding headers are trusted.
     pub trusted_proxies: TrustedProxies,
+    /// The forward proxy; `None` if there is none.
+    pub proxy: Option<ProxySettings>,
 }
 
 impl ServerSettings {
@@ -313,6 +316,7 @@ impl Default for ServerSettings {
             limits: ConnectionLimits::default(),
             server_names: ServerNames::default(),
             trusted_proxies: TrustedProxies::default(),
+            proxy: None,
         }
     }
 }

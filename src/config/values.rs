@@ -58,6 +58,7 @@ pub(super) fn number(text: &str, kind: KeyKind) -> Result<u64, String> {
         | KeyKind::Secrets
         | KeyKind::Networks
         | KeyKind::Addresses
+        | KeyKind::Ports
         | KeyKind::Rates
         | KeyKind::Phrase
         | KeyKind::Mode

@@ -12,12 +12,13 @@ use actix_http::{HttpMessage as _, Payload, Request, StatusCode};
 use actix_web::http::header::{HOST, HeaderName, HeaderValue, UPGRADE};
 use actix_web::http::{Method, Uri, Version};
 use bytes::Bytes;
-use skitai_wire::http1::{Denied, RequestReader, escaped, read_request};
+use skitai_wire::http1::{Denied, Framing, RequestReader, escaped, read_request};
 use tokio::time::Instant;
 
 use super::client::poll_client;
 use super::clock::Clock;
 use super::ending::{End, LINGER};
+use super::handover::Handover;
 use super::intake::{HELD, Queues, Shared, is_resting, skip_empty_lines};
 use super::list::{Listed, Serves};
 use super::reply::{Cut, Frame, ReplyTo, Sending};
@@ -142,20 +143,23 @@ impl<S: Service> Driver<S> {
     /// Serves one request. An error ends the connection.
     async fn exchange(&mut self, head: Bytes) -> Result<(), End> {
         let head = escaped(&head).map_or(head, Bytes::from);
-        let (request, reply_to) = match self.request(&head) {
+        let (request, reply_to, handover) = match self.request(&head) {
             Ok(request) => request,
             Err(denied) => return Err(self.refuse(denied, &head).await),
         };
         self.served += 1;
         self.listed.begins(&head);
         let response = self.answered(request).await.ok_or(End::Cut)?;
+        if let Some(by) = handover.and_then(|handover| handover.taken()) {
+            return Err(Box::pin(self.hand_over(by, reply_to)).await);
+        }
         let sent = self.send(response, reply_to, &head).await;
         self.listed.rests();
         sent
     }
 
     /// Makes the request from a head, with its body.
-    fn request(&self, head: &Bytes) -> Result<(Incoming, ReplyTo), Denied> {
+    fn request(&self, head: &Bytes) -> Result<(Incoming, ReplyTo, Option<Handover>), Denied> {
         let mut request = Request::with_payload(Payload::None);
         let parts = request.head_mut();
         let mut bad_field = None;
@@ -186,13 +190,20 @@ impl<S: Service> Driver<S> {
             parts.headers.remove(UPGRADE);
         }
         let offers_upgrade = read.offers_upgrade && parts.method == Method::GET;
+        // A body would belong to nobody: behind the answer comes another protocol (RFC 9110, 9.3.6).
+        let is_bare = matches!(read.framing, Framing::None | Framing::Length(0));
+        let takes_connect = parts.method == Method::CONNECT && is_bare;
         let reply_to = ReplyTo { is_head: parts.method == Method::HEAD, is_1_0: read.is_1_0, is_kept: read.is_kept };
         let (payload, tunnel) = Queues::begin_body(&self.queues, read.framing, read.expects_continue, offers_upgrade);
         *request.payload() = payload;
         if let Some(tunnel) = tunnel {
             request.extensions_mut().insert(Tunnel(tunnel));
         }
-        Ok((request, reply_to))
+        let handover = (takes_connect && self.service.takes_connect()).then(Handover::default);
+        if let Some(handover) = &handover {
+            request.extensions_mut().insert(handover.clone());
+        }
+        Ok((request, reply_to, handover))
     }
 
     /// The service's answer; `None` if the client disconnects first.

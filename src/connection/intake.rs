@@ -152,6 +152,11 @@ impl Queues {
         self.transport.as_mut().map_or(Poll::Ready(Ok(())), |transport| transport.poll_shutdown(context))
     }
 
+    /// Gives the socket away, with the octets that have arrived.
+    pub(super) fn take_socket(&mut self) -> Option<(Transport, Bytes)> {
+        Some((self.transport.take()?, std::mem::take(&mut self.input).freeze()))
+    }
+
     /// What was sent in another protocol is not all of it: the client must see that.
     pub(super) fn break_tunnel(&mut self) {
         self.is_within_reply = true;

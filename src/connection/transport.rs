@@ -40,7 +40,7 @@ impl From<TlsSocket> for Transport {
 }
 
 impl Transport {
-    pub(super) fn poll_read(&mut self, context: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_read(&mut self, context: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
             Transport::Tcp(socket) => Pin::new(socket).poll_read(context, room),
             Transport::Unix(socket) => Pin::new(socket).poll_read(context, room),
@@ -49,7 +49,7 @@ impl Transport {
     }
 
     /// Sends two slices of octets, one after the other.
-    pub(super) fn poll_write(
+    pub(crate) fn poll_write(
         &mut self,
         context: &mut Context<'_>,
         head: &[u8],
@@ -92,7 +92,7 @@ impl Transport {
     }
 
     /// Shuts down the sending half.
-    pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Transport::Tcp(socket) => Pin::new(socket).poll_shutdown(context),
             Transport::Unix(socket) => Pin::new(socket).poll_shutdown(context),
@@ -102,7 +102,7 @@ impl Transport {
 
     /// Makes the socket end with a reset, so that the client does not take a partial reply for the whole. A Unix socket
     /// has no reset; there only the framing shows it. Over TLS no `close_notify` is sent, either.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         let socket = match self {
             Transport::Tcp(socket) => Some(socket),
             Transport::Tls(socket) => socket.tcp(),

@@ -11,7 +11,7 @@ use crate::config::HeaderRule;
 
 /// Headers of one connection, whether or not `Connection` lists them. `expect` and what frames a body are each side's
 /// own; `proxy` is no header of HTTP, and CGI programs take it for a setting of theirs.
-const OF_ONE_CONNECTION: [&str; 12] = [
+const OF_ONE_CONNECTION: [&str; 13] = [
     "connection",
     "keep-alive",
     "proxy-connection",
@@ -24,10 +24,11 @@ const OF_ONE_CONNECTION: [&str; 12] = [
     "proxy",
     "proxy-authorization",
     "proxy-authenticate",
+    "proxy-authentication-info",
 ];
 
 /// The words that the lines of `Connection` list, in lower case.
-pub(super) fn listed<'v>(lines: impl Iterator<Item = &'v [u8]>) -> Vec<String> {
+pub(crate) fn listed<'v>(lines: impl Iterator<Item = &'v [u8]>) -> Vec<String> {
     let mut words = Vec::new();
     for line in lines {
         for word in line.split(|&octet| octet == b',') {
@@ -38,7 +39,7 @@ pub(super) fn listed<'v>(lines: impl Iterator<Item = &'v [u8]>) -> Vec<String> {
 }
 
 /// Whether a header, whose name is in lower case, stays on its connection.
-pub(super) fn stays(name: &str, listed: &[String]) -> bool {
+pub(crate) fn stays(name: &str, listed: &[String]) -> bool {
     OF_ONE_CONNECTION.contains(&name) || listed.iter().any(|word| word == name)
 }
 

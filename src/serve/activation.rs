@@ -85,7 +85,7 @@ pub(crate) fn settings(listeners: &[Listener]) -> ListenSettings {
             }
         });
     }
-    ListenSettings { addresses, mode, owner: None, is_given: true, redirect: None }
+    ListenSettings { addresses, mode, is_given: true, ..ListenSettings::default() }
 }
 
 /// The same for a site in devel mode or not.

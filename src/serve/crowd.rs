@@ -22,9 +22,13 @@ use crate::connection::Peer;
 use crate::observe::seldom::Seldom;
 
 /// The whole answer to a connection that is one too many.
-const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 66\r\n\
+pub(super) const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 66\r\n\
                        retry-after: 1\r\nconnection: close\r\n\r\n\
                        {\"error\":{\"code\":503,\"message\":\"too many connections; try again\"}}";
+/// That to a client whom a forward proxy does not know.
+pub(super) const STRANGER: &str = "HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\ncontent-length: 80\r\n\
+                        connection: close\r\n\r\n\
+                        {\"error\":{\"code\":403,\"message\":\"this proxy is not for clients of your address\"}}";
 /// How long such a connection stays open for a client that is still sending.
 const LINGER: Duration = Duration::from_millis(500);
 /// How many of them a thread lets linger at a time. The others are closed at once.
@@ -50,9 +54,9 @@ pub(crate) struct Attendance {
     address: Option<IpAddr>,
 }
 
-/// There are too many.
+/// A connection that is turned away at once, by this answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Crowded;
+pub(crate) struct TurnedAtOnce(pub(super) &'static str);
 
 /// Which limit is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,26 +66,38 @@ pub(crate) enum CrowdLimit {
 }
 
 impl Crowd {
-    /// Lets a connection in. `None` if nothing is limited, so that nothing is counted.
+    /// Lets a connection to the site in. `None` if nothing is limited, so that nothing is counted.
     pub(crate) fn enter(
         self: &Arc<Crowd>,
         server: &ServerSettings,
         peer: Option<Peer>,
     ) -> Result<Option<Attendance>, CrowdLimit> {
+        let address = peer.and_then(Peer::address).map(|address| address.ip());
+        let address = address.filter(|address| !server.trusted_proxies.has(*address));
         let limits = &server.limits;
-        if limits.max_connections.is_none() && limits.max_connections_per_address.is_none() {
+        self.enter_within((limits.max_connections, limits.max_connections_per_address), address, server.processes, "")
+    }
+
+    /// Lets a connection in within two limits: of all, and of one address. `of` says whose they are.
+    pub(super) fn enter_within(
+        self: &Arc<Crowd>,
+        (all, of_address): (Option<usize>, Option<usize>),
+        address: Option<IpAddr>,
+        processes: usize,
+        of: &'static str,
+    ) -> Result<Option<Attendance>, CrowdLimit> {
+        if all.is_none() && of_address.is_none() {
             return Ok(None);
         }
-        let address = peer.and_then(Peer::address).map(|address| address.ip());
-        let address = address.filter(|address| !server.trusted_proxies.has(*address)).map(counted_as);
+        let address = address.map(counted_as);
         // A limit of the whole site: each process has its share.
-        let of_address = limits.max_connections_per_address.map(|most| most.div_ceil(server.processes.max(1)));
+        let of_address = of_address.map(|most| most.div_ceil(processes.max(1)));
         let mut present = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let from_there = address.and_then(|address| present.of.get(&address)).copied().unwrap_or(0);
-        let is_full = limits.max_connections.is_some_and(|most| present.all >= most);
+        let is_full = all.is_some_and(|most| present.all >= most);
         if is_full || (address.is_some() && of_address.is_some_and(|most| from_there >= most)) {
             let limit = if is_full { CrowdLimit::All } else { CrowdLimit::OfAddress };
-            present.refuse(limit, address);
+            present.refuse(limit, address, of);
             return Err(limit);
         }
         present.all += 1;
@@ -93,14 +109,14 @@ impl Crowd {
 }
 
 impl Present {
-    fn refuse(&mut self, limit: CrowdLimit, address: Option<IpAddr>) {
+    fn refuse(&mut self, limit: CrowdLimit, address: Option<IpAddr>, of: &str) {
         self.refused += 1;
         if TOLD.tail(Instant::now()).is_none() {
             return;
         }
         let limit = if limit == CrowdLimit::All { "max_connections" } else { "max_connections_per_address" };
         let from = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
-        tracing::warn!(from, "`{limit}` is reached: {} connections were refused since the start", self.refused);
+        tracing::warn!(from, "`{limit}`{of} is reached: {} connections were refused since the start", self.refused);
     }
 }
 
@@ -119,9 +135,13 @@ impl Drop for Attendance {
     }
 }
 
-/// Answers a connection that is one too many, and ends it. Over TLS the end is all there is: a handshake is what a
+/// Answers a connection that is not let in, and ends it. Over TLS the end is all there is: a handshake is what a
 /// flood must not cost.
-pub(crate) async fn turn_away(mut socket: impl AsyncRead + AsyncWrite + Unpin, is_tls: bool) {
+pub(super) async fn turn_away(
+    mut socket: impl AsyncRead + AsyncWrite + Unpin,
+    TurnedAtOnce(answer): TurnedAtOnce,
+    is_tls: bool,
+) {
     if is_tls {
         return;
     }
@@ -137,7 +157,7 @@ pub(crate) async fn turn_away(mut socket: impl AsyncRead + AsyncWrite + Unpin, i
     NOW.set(NOW.get() + 1);
     let _turned = Turned;
     let _ = timeout(LINGER, async {
-        socket.write_all(REFUSAL.as_bytes()).await?;
+        socket.write_all(answer.as_bytes()).await?;
         socket.shutdown().await?;
         if NOW.get() <= LINGERING {
             let mut room = [0; 1024];
@@ -198,7 +218,9 @@ mod tests {
 
     #[test]
     fn the_refusal_is_as_long_as_it_says() {
-        let (head, body) = REFUSAL.split_once("\r\n\r\n").expect("a head and a body");
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+        for answer in [REFUSAL, STRANGER] {
+            let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+            assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Wrong passwords of `admin` over several processes: they tell each other, so that a guesser who is led to another
-//! process meets the wait of the first.
+//! Wrong passwords of `admin`, and of a forward proxy's users, over several processes: they tell each other, so that a
+//! guesser who is led to another process meets the wait of the first.
 //!
 //! What a process has counted goes to the others through the supervisor, as questions that nobody answers
 //! ([`siblings`](super::siblings)). The first guess is told at once; what comes in the next moment goes together, so
@@ -16,12 +16,14 @@ use skitai_actors::kit::tasks;
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::siblings::ThroughSupervisor;
-use crate::app::request::admin_login::AdminLogin;
 use crate::app::request::admin_throttle::GuessNews;
+use crate::app::request::basic_login::BasicLogin;
 use crate::ipc::messages::Question;
 
-/// The topic of a question that tells guesses.
+/// The topic of a question that tells guesses at the password of `admin`.
 pub(super) const GUESSES: &str = "guesses";
+/// The same of the users of a forward proxy.
+pub(super) const PROXY_GUESSES: &str = "guesses of the forward proxy";
 /// The time between two messages.
 const EVERY: Duration = Duration::from_millis(20);
 /// Addresses in a message. What is beyond is told by the next one.
@@ -37,13 +39,13 @@ struct Told {
 }
 
 /// Begins to tell the others.
-pub(crate) fn tell(admin: &AdminLogin, siblings: Arc<ThroughSupervisor>) {
+pub(super) fn tell(topic: &'static str, login: &BasicLogin, siblings: Arc<ThroughSupervisor>) {
     let (sender, news) = channel(WAITING);
-    admin.tell_by(sender);
-    tasks::spawn("words between processes about logins of admin", pass_on(news, siblings));
+    login.tell_by(sender);
+    tasks::spawn("words between processes about logins", pass_on(topic, news, siblings));
 }
 
-async fn pass_on(mut news: Receiver<(IpAddr, GuessNews)>, siblings: Arc<ThroughSupervisor>) {
+async fn pass_on(topic: &'static str, mut news: Receiver<(IpAddr, GuessNews)>, siblings: Arc<ThroughSupervisor>) {
     let mut first = Vec::new();
     while news.recv_many(&mut first, AT_ONCE).await > 0 {
         let mut told = HashMap::new();
@@ -53,14 +55,14 @@ async fn pass_on(mut news: Receiver<(IpAddr, GuessNews)>, siblings: Arc<ThroughS
         let body = serde_json::to_string(&Told { guesses: told.into_iter().collect() }).unwrap_or_default();
         let siblings = siblings.clone();
         // Waits for room in the socket's buffer.
-        let _ = tokio::task::spawn_blocking(move || siblings.tell(GUESSES, body)).await;
+        let _ = tokio::task::spawn_blocking(move || siblings.tell(topic, body)).await;
         tokio::time::sleep(EVERY).await;
     }
 }
 
 /// Takes up what another process tells.
-pub(super) fn heard(question: &Question, admin: &AdminLogin) {
+pub(super) fn heard(question: &Question, login: &BasicLogin) {
     let Ok(Told { guesses }) = serde_json::from_str(&question.body) else { return };
     let now = Instant::now();
-    guesses.into_iter().for_each(|(address, news)| admin.heard(address, news, now));
+    guesses.into_iter().for_each(|(address, news)| login.heard(address, news, now));
 }

@@ -48,13 +48,17 @@ pub(crate) fn descriptors() -> Option<u64> {
 pub(crate) struct DescriptorNeed {
     members: u64,
     databases: u64,
+    /// Tunnels of the forward proxy, which have two each.
+    proxied: u64,
     own: u64,
 }
 
 impl DescriptorNeed {
     pub(crate) fn of(settings: &Settings) -> DescriptorNeed {
         let threads = settings.server.threads as u64;
-        let mut need = DescriptorNeed { members: 0, databases: 0, own: OWN + OF_THREAD * threads };
+        let tunnels = settings.server.proxy.as_ref().and_then(|proxy| proxy.max_connections).unwrap_or(0) as u64;
+        let mut need =
+            DescriptorNeed { members: 0, databases: 0, proxied: 2 * tunnels, own: OWN + OF_THREAD * threads };
         for declared in &settings.clusters {
             match declared {
                 // A health check has a connection of its own.
@@ -72,7 +76,7 @@ impl DescriptorNeed {
     }
 
     fn total(&self) -> u64 {
-        self.members + self.databases + self.own
+        self.members + self.databases + self.proxied + self.own
     }
 
     /// What an operator must know if the limit is too low.
@@ -95,8 +99,12 @@ impl DescriptorNeed {
 
 impl fmt::Display for DescriptorNeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let DescriptorNeed { members, databases, own } = self;
-        write!(f, "{} ({members} for members, {databases} for databases, {own} for itself)", self.total())
+        let DescriptorNeed { members, databases, proxied, own } = self;
+        write!(f, "{} ({members} for members, {databases} for databases, ", self.total())?;
+        if *proxied > 0 {
+            write!(f, "{proxied} for the forward proxy, ")?;
+        }
+        write!(f, "{own} for itself)")
     }
 }
 
@@ -115,10 +123,19 @@ mod tests {
 
     #[test]
     fn every_connection_that_the_conf_allows_is_counted() {
-        assert_eq!(need(""), DescriptorNeed { members: 0, databases: 0, own: 96 });
+        assert_eq!(need(""), DescriptorNeed { members: 0, databases: 0, proxied: 0, own: 96 });
         let clusters = "[@a]\nmembers = a:1, b:2, c:3\nconnections = 40\n[@b]\nmembers = h/db/me/pw, h2/db/me/pw\n\
                         connections = 8\n[@c]\ntype = sqlite3\nmembers = c.db\nconnections = 4\n";
-        assert_eq!(need(clusters), DescriptorNeed { members: 123, databases: 2 * 8 + 4 * 3, own: 96 });
+        assert_eq!(need(clusters), DescriptorNeed { members: 123, databases: 2 * 8 + 4 * 3, proxied: 0, own: 96 });
+    }
+
+    #[test]
+    fn a_forward_proxy_needs_two_for_each_tunnel() {
+        let text = "[server]\nthreads = 4\nproxy = yes\n[routes:line]\n[proxy]\nlisten = 127.0.0.1:3128\n\
+                    allow = 10.0.0.0/8\nhosts = *\nmax_connections = 50\n";
+        let loaded = config::parse("a.conf", text, Path::new("/site"), &|_| None).expect("a good conf");
+        let need = DescriptorNeed::of(&loaded.settings);
+        assert_eq!(need.to_string(), "196 (0 for members, 0 for databases, 100 for the forward proxy, 96 for itself)");
     }
 
     #[test]

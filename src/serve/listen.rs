@@ -290,6 +290,17 @@ pub(crate) enum BoundAddress {
 }
 
 impl BoundAddress {
+    /// Whether it is one of those that a configuration names.
+    pub(crate) fn is_one_of(&self, addresses: &[ListenAddress]) -> bool {
+        addresses.iter().any(|address| match (self, address) {
+            (BoundAddress::Tcp(bound), ListenAddress::Tcp { ip, port }) => {
+                bound.port() == *port && ip.map_or(bound.ip().is_unspecified(), |ip| ip == bound.ip())
+            }
+            (BoundAddress::Unix(bound), ListenAddress::Unix(path)) => bound == path,
+            _ => false,
+        })
+    }
+
     pub(crate) fn port(&self) -> Option<u16> {
         match self {
             BoundAddress::Tcp(address) => Some(address.port()),

@@ -123,8 +123,7 @@ mod tests {
             assert!(text.contains(told), "{told:?} is not in {text}");
         }
         let owner = SocketOwner { user: Some("www".to_owned()), group: Some("web".to_owned()) };
-        let listening =
-            ListenSettings { addresses: Vec::new(), mode: 0o600, owner: Some(owner), is_given: true, redirect: None };
+        let listening = ListenSettings { mode: 0o600, owner: Some(owner), is_given: true, ..ListenSettings::default() };
         let text = SocketError::of_owner(&listening, PermissionDenied.into()).to_string();
         assert!(text.contains("`listen_owner = www:web`: only root may give a file to another user"), "{text}");
         let text = SocketError::of_bind(Path::new("/run"), PermissionDenied.into()).to_string();

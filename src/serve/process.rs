@@ -21,6 +21,7 @@ use crate::app::{App, Wasc};
 use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
 use crate::edge::watchdog::{ThreadHold, Watchdog};
+use crate::forward::Forward;
 use crate::ipc::messages::Descriptor;
 use crate::ipc::recorder::Recorder;
 use crate::observe::access::AccessLog;
@@ -48,6 +49,9 @@ pub(crate) struct Process {
     pub(crate) certificates: Option<Arc<Certificates>>,
     /// The connections of clients, counted.
     pub(super) crowd: Arc<Crowd>,
+    /// The forward proxy, and the connections of its clients.
+    pub(crate) forward: Option<Arc<Forward>>,
+    pub(super) forward_crowd: Arc<Crowd>,
     /// One set per thread.
     pub(super) counts: Arc<[Arc<Counts>]>,
     /// What each thread polls, and who looks at that.

@@ -16,7 +16,7 @@ use skitai_wire::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::drain::Drain;
-use super::guesses::{self, GUESSES};
+use super::guesses::{self, GUESSES, PROXY_GUESSES};
 use super::learnt::Predecessor;
 use super::listen::Listener;
 use super::renewal;
@@ -155,7 +155,11 @@ impl Inheritance {
     pub(crate) fn obey(self, drain: Drain, site: &OpenSite) -> io::Result<Relay> {
         let (process, admin) = (site.process.clone(), site.site.admin.clone());
         if let Some(admin) = &admin {
-            guesses::tell(admin, self.siblings());
+            guesses::tell(GUESSES, admin, self.siblings());
+        }
+        let proxy = process.forward.as_ref().and_then(|forward| forward.login.clone());
+        if let Some(proxy) = &proxy {
+            guesses::tell(PROXY_GUESSES, proxy, self.siblings());
         }
         let (relay, mut orders) = self.listen()?;
         // From now on the line says it.
@@ -172,6 +176,9 @@ impl Inheritance {
                     Some(Order::Reopen(handed)) => process.reopen_logs(handed),
                     Some(Order::Question(question)) if question.topic == GUESSES => {
                         admin.iter().for_each(|admin| guesses::heard(&question, admin));
+                    }
+                    Some(Order::Question(question)) if question.topic == PROXY_GUESSES => {
+                        proxy.iter().for_each(|proxy| guesses::heard(&question, proxy));
                     }
                     Some(Order::Question(question)) => {
                         let answer = siblings::answer(question, process.status.clone(), of_answers.clone());

@@ -12,9 +12,9 @@ use actix_service::{fn_factory, fn_service};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::crowd::{Crowded, turn_away};
+use super::crowd::turn_away;
 use super::drain::{Serving, Shared};
-use super::entrance::{Entrance, Port};
+use super::entrance::{Entrance, Leads, Port};
 use super::listen::Listener;
 use super::site::OpenSite;
 use super::slot::ThreadSlot;
@@ -76,10 +76,12 @@ pub(crate) fn start(
         .shutdown_timeout(FOR_EVER)
         .disable_signals();
     for listener in listeners {
+        let is_proxy = listener.address().is_ok_and(|address| address.is_one_of(&settings.listening.proxy));
         builder = match listener {
             Listener::Tcp(listener) => {
                 let peer = |socket: &TcpStream| socket.peer_addr().ok().map(Peer::Address);
                 let port = match &certificates {
+                    _ if is_proxy => Port::Forward,
                     _ if is_redirect(&listener, settings.listening.redirect) => Port::Redirect,
                     Some(certificates) => Port::Tls(certificates.clone()),
                     None => Port::Clear,
@@ -90,7 +92,8 @@ pub(crate) fn start(
             Listener::Unix(listener) => {
                 let peer = |_: &UnixStream| Some(Peer::Unix);
                 // Who connects there is on this machine, so nothing is encrypted.
-                let connections = connections(make.clone(), peer, Port::Clear, |socket, _| socket.into());
+                let port = if is_proxy { Port::Forward } else { Port::Clear };
+                let connections = connections(make.clone(), peer, port, |socket, _| socket.into());
                 builder.listen_uds("http", listener, connections)?
             }
         };
@@ -124,13 +127,18 @@ fn connections<S: FromStream + Into<Transport> + AsyncRead + AsyncWrite + Unpin 
             let port = port.clone();
             let service = fn_service(move |socket: S| {
                 let peer = peer(&socket);
-                let entered = match here.slot.enter(peer) {
+                let leads = port.leads();
+                let entered = match leads {
+                    Leads::Elsewhere => here.slot.enter_forward(peer),
+                    Leads::ToSite | Leads::ToHttps => here.slot.enter(peer),
+                };
+                let entered = match entered {
                     Ok(entered) => {
-                        let entrance = Entrance { slot: here.slot.clone(), redirects: matches!(port, Port::Redirect) };
+                        let entrance = Entrance { slot: here.slot.clone(), leads };
                         let socket = port.accept(socket, over_tls);
                         Ok((entered, connection::drive(socket, peer, here.connections.clone(), entrance)))
                     }
-                    Err(Crowded) => Err((socket, matches!(port, Port::Tls(_)))),
+                    Err(turned) => Err((socket, turned, matches!(port, Port::Tls(_)))),
                 };
                 let here = here.clone();
                 async move {
@@ -140,7 +148,7 @@ fn connections<S: FromStream + Into<Transport> + AsyncRead + AsyncWrite + Unpin 
                                 here.slot.broken(peer, &panicked);
                             }
                         }
-                        Err((socket, is_tls)) => Box::pin(turn_away(socket, is_tls)).await,
+                        Err((socket, turned, is_tls)) => Box::pin(turn_away(socket, turned, is_tls)).await,
                     }
                     Ok::<_, ()>(())
                 }

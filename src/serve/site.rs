@@ -18,7 +18,7 @@ use super::learnt::Predecessor;
 use super::mounting::{NotOpened, Unfit, mounts, place};
 use super::process::Process;
 use super::watch::keep_of_process;
-use crate::app::request::admin_login::AdminLogin;
+use crate::app::request::admin_login::of_admin;
 use crate::app::routing::mount::Mount;
 use crate::app::routing::router::Router;
 use crate::app::site::Site;
@@ -31,6 +31,7 @@ use crate::edge::moves::Moves;
 use crate::edge::shelf::Shelf;
 use crate::edge::watchdog;
 use crate::edge::watchdog::{ThreadHold, Watchdog};
+use crate::forward::Forward;
 use crate::ipc::recorder::Recorder;
 use crate::observe::counts::Counts;
 use crate::observe::log_files::LogFiles;
@@ -103,7 +104,7 @@ impl OpenSite {
         let counts: Arc<[Arc<Counts>]> = (0..server.threads).map(|_| Arc::default()).collect();
         let holds: Arc<[Arc<ThreadHold>]> = (0..server.threads).map(|_| Arc::default()).collect();
         let reporters = Registry::new();
-        let admin = keys.admin_password.as_ref().map(|password| Arc::new(AdminLogin::of(password)));
+        let admin = keys.admin_password.as_ref().map(|password| Arc::new(of_admin(password)));
         if admin.is_some() {
             if mounts.iter().any(|mount| mount.is_at(STATUS)) {
                 tracing::warn!(
@@ -132,14 +133,17 @@ impl OpenSite {
                 return Err(NotOpened::Startup { app: app.name.clone(), error: Box::new(error) });
             }
         }
+        let forward = Forward::of(&server);
         let status = {
             let (reporters, about, siblings) = (reporters.clone(), about(&server), place.siblings);
             let (requests, threads, shown) = (counts.clone(), holds.clone(), place.certificates.clone());
+            let forward = forward.clone();
             let of_edge: Arc<dyn Fn() -> Map + Send + Sync> = Arc::new(move || {
                 let held = watchdog::held(&threads);
                 let certificates = shown.as_ref().map(|shown| ("certificates".into(), shown.tree()));
                 let of_edge = [("requests".into(), Counts::tree(&requests)), ("held".into(), held)];
-                Map(of_edge.into_iter().chain(certificates).collect())
+                let forward = forward.as_ref().map(|forward| ("forward_proxy".into(), forward.tree()));
+                Map(of_edge.into_iter().chain(certificates).chain(forward).collect())
             });
             ActorRef::open("status", Admission::default(), move || {
                 let actor = StatusActor::new(reporters.clone(), about.clone());
@@ -163,6 +167,8 @@ impl OpenSite {
             shelf: Arc::new(shelf),
             certificates: place.certificates,
             crowd: Arc::default(),
+            forward: forward.clone(),
+            forward_crowd: Arc::default(),
             bodies: Arc::new(Bodies::new(server.threads)),
             counts,
             apps,

@@ -11,7 +11,7 @@ use actix_web::dev::AppConfig;
 
 use skitai_wire::http1::HeadBounds;
 
-use super::crowd::{Attendance, CrowdLimit, Crowded};
+use super::crowd::{Attendance, CrowdLimit, REFUSAL, STRANGER, TurnedAtOnce};
 use super::site::OpenSite;
 use super::watch::Watch;
 use super::{actors, entry};
@@ -21,6 +21,8 @@ use crate::edge::files::Folders;
 use crate::edge::probes::Probes;
 use crate::edge::refused;
 use crate::edge::thread::ServingThread;
+use crate::forward::{Forward, ProxyRefusal};
+use crate::observe::access::AccessLog;
 use crate::observe::counts::TurnedAway;
 use crate::observe::log::one_line;
 use crate::observe::panics::Panicked;
@@ -28,6 +30,8 @@ use crate::observe::seldom::Seldom;
 use crate::tls::certificates::Certificates;
 use crate::tls::client::TlsClient;
 
+/// Clients whom the forward proxy does not know.
+static STRANGERS: Seldom = Seldom::new(5);
 /// Handshakes that failed.
 static HANDSHAKES: Seldom = Seldom::new(20);
 
@@ -103,16 +107,46 @@ impl ThreadSlot {
         }
     }
 
-    /// Lets a connection in, unless there are too many.
-    pub(crate) fn enter(&self, peer: Option<Peer>) -> Result<Option<Attendance>, Crowded> {
+    /// Lets a connection to the site in, unless there are too many.
+    pub(super) fn enter(&self, peer: Option<Peer>) -> Result<Option<Attendance>, TurnedAtOnce> {
         let now = self.now.borrow();
         now.open.process.crowd.enter(&now.thread.site.server, peer).map_err(|limit| {
             now.thread.counts.turned_away(match limit {
                 CrowdLimit::All => TurnedAway::Full,
                 CrowdLimit::OfAddress => TurnedAway::OfAddress,
             });
-            Crowded
+            TurnedAtOnce(REFUSAL)
         })
+    }
+
+    /// The same to the forward proxy, which has clients and limits of its own.
+    pub(super) fn enter_forward(&self, peer: Option<Peer>) -> Result<Option<Attendance>, TurnedAtOnce> {
+        let now = self.now.borrow();
+        let process = &now.open.process;
+        let Some(forward) = process.forward.as_ref() else { return Err(TurnedAtOnce(STRANGER)) };
+        if !forward.admits(peer) {
+            forward.turned_away(ProxyRefusal::Client);
+            if let Some(tail) = STRANGERS.tail(Instant::now()) {
+                let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
+                tracing::info!(peer, "forward proxy: 403 `allow` does not have this client{tail}");
+            }
+            return Err(TurnedAtOnce(STRANGER));
+        }
+        let settings = &forward.settings;
+        let limits = (settings.max_connections, settings.max_connections_per_address);
+        let address = peer.and_then(Peer::address).map(|address| address.ip());
+        let processes = now.thread.site.server.processes;
+        let entered = process.forward_crowd.enter_within(limits, address, processes, " of [proxy]");
+        entered.map_err(|_| {
+            forward.turned_away(ProxyRefusal::Full);
+            TurnedAtOnce(REFUSAL)
+        })
+    }
+
+    /// The forward proxy, and the log of this thread.
+    pub(super) fn forward(&self) -> Option<(Arc<Forward>, Option<Arc<AccessLog>>)> {
+        let now = self.now.borrow();
+        Some((now.open.process.forward.clone()?, now.thread.log.clone()))
     }
 
     /// The current serving state, whatever has become of the configuration, and the certificates of the process.

@@ -103,6 +103,10 @@ pub(super) fn keep_of_process(server: &mut ServerSettings, began: &ServerSetting
     keep!(drain_delay, drain_idle, drain_timeout, supervise, user, group, start_timeout);
     changed.extend(changes_of_tls(server.tls.as_ref(), began.tls.as_ref()).into_iter().map(str::to_owned));
     server.tls.clone_from(&began.tls);
+    if server.proxy != began.proxy {
+        changed.push("[proxy]".to_owned());
+        server.proxy.clone_from(&began.proxy);
+    }
     if server.uploads.folder != began.uploads.folder {
         changed.push("upload_folder".to_owned());
         server.uploads.folder.clone_from(&began.uploads.folder);

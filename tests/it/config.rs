@@ -92,7 +92,6 @@ fn all_problems_are_reported_at_once_with_their_place() {
 
 #[test]
 fn what_is_not_built_yet_is_refused_in_those_words() {
-    refuses(&TestServer::demo().server("proxy", "yes"), &["proxy"]);
     refuses(&TestServer::demo().server("processes", "2").server("supervise", "no"), &["processes", "supervise = yes"]);
     // Switched off they are no news.
     accepts(&TestServer::demo().server("ssl", "no").server("proxy", "no"));

@@ -138,6 +138,7 @@ const ORDERS: &[Order] = &[
             "edge",
             "rpc",
             "builtin",
+            "forward",
             "serve",
             "supervise",
             "test",

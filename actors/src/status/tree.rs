@@ -46,7 +46,7 @@ pub(super) fn whole(about: &Value, own: &Snapshot, others: Option<&FromSiblings>
                 others => others,
             },
             "actors" => Value::List(processes.heard().map(|(pid, heard)| entry(pid, heard, true)).collect()),
-            "requests" | "held" | "certificates" => match processes.beside(top) {
+            "requests" | "held" | "certificates" | "forward_proxy" => match processes.beside(top) {
                 Some(value) => value,
                 None => continue,
             },

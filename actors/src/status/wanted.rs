@@ -56,7 +56,7 @@ impl TreePath {
 }
 
 /// The top-level keys of the tree, in its order.
-pub(super) const TOP: [&str; 15] = [
+pub(super) const TOP: [&str; 16] = [
     "about",
     "process",
     "processes",
@@ -72,6 +72,7 @@ pub(super) const TOP: [&str; 15] = [
     "requests",
     "held",
     "certificates",
+    "forward_proxy",
 ];
 
 /// The paths that a filter may mean, the likeliest first: a top-level key, an actor's name (`cluster:x`, `db:x`), or a

@@ -8,13 +8,7 @@ use socket2::SockRef;
 use super::*;
 
 fn at(path: &Path) -> ListenSettings {
-    ListenSettings {
-        addresses: vec![ListenAddress::Unix(path.to_owned())],
-        mode: 0o640,
-        owner: None,
-        is_given: false,
-        redirect: None,
-    }
+    ListenSettings { addresses: vec![ListenAddress::Unix(path.to_owned())], mode: 0o640, ..ListenSettings::default() }
 }
 
 fn opened(listening: ListenSettings) -> Result<Vec<Listener>, String> {

@@ -48,6 +48,7 @@
 //! - [`processes`]: several of them, their limits and their sums;
 //! - [`systemd`]: a service manager runs a site: what it is told, and the sockets that it opens;
 //! - [`tls`]: TLS to clients: handshakes, certificates that change, sessions, and those who come in clear text;
+//! - [`forward`]: the forward proxy: who is led where, and who is not;
 //! - [`succession`]: what a process has learnt of its members goes to its successor;
 //! - [`directions`]: who may name whom in the source tree; [`documents`]: lengths, links and examples of the documents.
 //!
@@ -83,6 +84,7 @@ mod failing;
 mod fanout;
 mod files;
 mod forgery;
+mod forward;
 mod guarded;
 mod harness;
 mod holding;

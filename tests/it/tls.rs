@@ -8,7 +8,7 @@
 
 mod bad;
 mod handshakes;
-mod made;
+pub(crate) mod made;
 mod proxied;
 mod redirect;
 mod renewal;

@@ -12,10 +12,10 @@ use crate::harness::foreign::{interpreter, run};
 use crate::harness::{Scenario, TestServer};
 
 /// An authority with an intermediate one, and what they have issued.
-pub(super) struct Pki(TempDir);
+pub(crate) struct Pki(TempDir);
 
 impl Pki {
-    pub(super) fn new() -> Pki {
+    pub(crate) fn new() -> Pki {
         let pki = Pki(tempfile::tempdir().unwrap());
         pki.write("ca.ext", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n");
         pki.openssl(
@@ -32,36 +32,36 @@ impl Pki {
         pki
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// The path as text, for arguments.
-    pub(super) fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).display().to_string()
     }
 
-    pub(super) fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    pub(super) fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
-    pub(super) fn openssl(&self, line: &str) -> String {
+    pub(crate) fn openssl(&self, line: &str) -> String {
         let mut command = Command::new("openssl");
         command.args(line.split_whitespace()).current_dir(self.0.path());
         run(command)
     }
 
     /// `NAME.pem` and `NAME.key`, issued by the intermediate authority, for so many days; its serial number.
-    pub(super) fn issue(&self, name: &str, names: &str, days: i32) -> String {
+    pub(crate) fn issue(&self, name: &str, names: &str, days: i32) -> String {
         self.issue_with(name, &format!("subjectAltName={names}\nbasicConstraints=critical,CA:FALSE\n"), days)
     }
 
     /// The same for a client.
-    pub(super) fn issue_client(&self, name: &str) -> String {
+    pub(crate) fn issue_client(&self, name: &str) -> String {
         self.issue_with(name, "extendedKeyUsage=clientAuth\nbasicConstraints=critical,CA:FALSE\n", 30)
     }
 
@@ -77,12 +77,12 @@ impl Pki {
         self.serial(&format!("{name}.pem"))
     }
 
-    pub(super) fn serial(&self, file: &str) -> String {
+    pub(crate) fn serial(&self, file: &str) -> String {
         self.openssl(&format!("x509 -noout -serial -in {file}")).trim().trim_start_matches("serial=").to_owned()
     }
 
     /// Puts a pair at the names `live.pem` and `live.key`, one file after the other.
-    pub(super) fn put(&self, name: &str) {
+    pub(crate) fn put(&self, name: &str) {
         for ending in ["key", "pem"] {
             std::fs::copy(self.path(&format!("{name}.{ending}")), self.path(&format!("next.{ending}"))).unwrap();
             std::fs::rename(self.path(&format!("next.{ending}")), self.path(&format!("live.{ending}"))).unwrap();
@@ -90,12 +90,12 @@ impl Pki {
     }
 
     /// A site with the certificate `live`, whose chain comes from `cafile`.
-    pub(super) fn site(&self) -> Scenario {
+    pub(crate) fn site(&self) -> Scenario {
         TestServer::site().server("ssl", "yes").section(&self.section("", "live"))
     }
 
     /// A section of certificates.
-    pub(super) fn section(&self, title: &str, name: &str) -> String {
+    pub(crate) fn section(&self, title: &str, name: &str) -> String {
         let title = if title.is_empty() { "certification".to_owned() } else { format!("certification:{title}") };
         format!(
             "[{title}]\ncertfile = {}\nkeyfile = {}\ncafile = {}",
@@ -108,7 +108,7 @@ impl Pki {
 
 /// Asks by Python's ssl; `more` are further words of `tls_client.py`. What it saw.
 #[track_caller]
-pub(super) fn python(pki: &Pki, port: u16, path: &str, more: &[&str]) -> Value {
+pub(crate) fn python(pki: &Pki, port: u16, path: &str, more: &[&str]) -> Value {
     let mut command = Command::new(interpreter());
     command.arg(root().join("tests/interop/tls_client.py")).args([
         "get",
@@ -122,7 +122,7 @@ pub(super) fn python(pki: &Pki, port: u16, path: &str, more: &[&str]) -> Value {
 
 /// Asks by curl, which trusts the root; what it printed. `name` is resolved to this machine.
 #[track_caller]
-pub(super) fn curl(pki: &Pki, name: &str, port: u16, path: &str, more: &[&str]) -> String {
+pub(crate) fn curl(pki: &Pki, name: &str, port: u16, path: &str, more: &[&str]) -> String {
     let (resolve, url) = (format!("{name}:{port}:127.0.0.1"), format!("https://{name}:{port}{path}"));
     let ca = pki.text("root.pem");
     let mut arguments = vec!["--resolve", &resolve, "--cacert", &ca];
@@ -132,10 +132,10 @@ pub(super) fn curl(pki: &Pki, name: &str, port: u16, path: &str, more: &[&str]) 
 }
 
 /// A client that does one handshake after the other until it is told to end.
-pub(super) struct Handshakes(Child);
+pub(crate) struct Handshakes(Child);
 
 impl Handshakes {
-    pub(super) fn begin(pki: &Pki, port: u16, name: &str) -> Handshakes {
+    pub(crate) fn begin(pki: &Pki, port: u16, name: &str) -> Handshakes {
         let mut command = Command::new(interpreter());
         command.arg(root().join("tests/interop/tls_client.py"));
         command.args(["again", &port.to_string(), &pki.text("root.pem"), name]);
@@ -143,7 +143,7 @@ impl Handshakes {
     }
 
     /// How many there were, the first failure, and the serial numbers in their order.
-    pub(super) fn end(mut self) -> (u64, Vec<String>, Vec<String>) {
+    pub(crate) fn end(mut self) -> (u64, Vec<String>, Vec<String>) {
         drop(self.0.stdin.take());
         let mut text = String::new();
         self.0.stdout.take().expect("piped").read_to_string(&mut text).unwrap();
@@ -155,7 +155,7 @@ impl Handshakes {
 }
 
 /// `openssl s_client` with a request on its standard input; all that it printed, both streams.
-pub(super) fn s_client(port: u16, pki: &Pki, more: &[&str], sent: &str) -> String {
+pub(crate) fn s_client(port: u16, pki: &Pki, more: &[&str], sent: &str) -> String {
     let mut command = Command::new("openssl");
     command.args(["s_client", "-connect", &format!("127.0.0.1:{port}"), "-CAfile", &pki.text("root.pem")]).args(more);
     let mut child =
@@ -173,12 +173,12 @@ pub(super) fn s_client(port: u16, pki: &Pki, more: &[&str], sent: &str) -> Strin
 }
 
 /// The serial number that a new connection is shown.
-pub(super) fn shown(pki: &Pki, port: u16) -> String {
+pub(crate) fn shown(pki: &Pki, port: u16) -> String {
     python(pki, port, "/tls/seen", &["--name", "a.example"])["serial"].as_str().unwrap().to_owned()
 }
 
 /// Where a path leads.
-pub(super) fn link(at: &Path, to: &str) {
+pub(crate) fn link(at: &Path, to: &str) {
     let next = at.with_file_name("a-link-that-is-put-there");
     std::os::unix::fs::symlink(to, &next).unwrap();
     std::fs::rename(next, at).unwrap();

@@ -5,7 +5,8 @@
 //! - [`bodies`]: bodies both ways, slow readers, and answers that break off;
 //! - [`gates`]: limits, access lists and what browsers are told, as for any mount;
 //! - [`members`]: which member is asked, when another one is, and what a client is told when none answers;
-//! - [`tunnels`]: other protocols behind a 101; [`sockets`]: WebSockets, with clients and servers from elsewhere.
+//! - [`upgrades`]: which other protocols are spoken; [`tunnels`]: what goes both ways then;
+//! - [`sockets`]: WebSockets, with clients and servers from elsewhere.
 
 mod bodies;
 mod gates;
@@ -14,6 +15,7 @@ pub(crate) mod member;
 mod members;
 mod sockets;
 mod tunnels;
+mod upgrades;
 
 use member::RawMember;
 

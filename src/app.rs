@@ -17,7 +17,7 @@ mod application;
 pub(crate) mod args;
 pub(crate) mod blocking;
 pub(crate) mod blocking_pool;
-mod calls;
+pub(crate) mod calls;
 pub(crate) mod closing;
 pub(crate) mod coverage;
 pub(crate) mod error;

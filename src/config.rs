@@ -39,6 +39,7 @@ mod network;
 mod origins;
 mod outside;
 pub(crate) mod password_hash;
+mod proxying;
 mod rates;
 mod reaching;
 mod reading;
@@ -64,6 +65,7 @@ pub use network::{Network, NetworkError};
 pub use origins::{BrowserRules, Cors, Origins};
 pub(crate) use outside::FileTexts;
 pub use password_hash::PasswordHash;
+pub use proxying::{Affinity, PassRoute, PassRules, PassedHost};
 pub use rates::{Rate, RateKey};
 pub use report::{Problem, Report, Severity};
 pub use routes::{MountLine, MountTarget, TargetError};
@@ -145,7 +147,7 @@ fn parse_with(
         Some(section) => routes::routes(&mut reading, section, &declared, &clusters),
         None => Vec::new(),
     };
-    let mounts = mounts::mounts(&mut reading, &sections, &routes);
+    let mounts = mounts::mounts(&mut reading, &sections, &routes, &clusters);
     let is_refused = reading.problems.iter().any(|problem| problem.severity == Severity::Error);
     if !is_refused && routes.is_empty() {
         let nothing = Problem::warning(0..0, "nothing is mounted: every path will be answered with 404").whole_file();
@@ -203,7 +205,7 @@ impl Loaded {
                 }),
                 RouteTarget::App(app) if apps.contains(&app.as_str()) => Ok(MountTarget::App(app.clone())),
                 RouteTarget::App(app) => Err((format!("this program has no app `{app}`"), None)),
-                RouteTarget::Cluster(name) => Err((format!("`@{name}`: the reverse proxy is not built yet"), None)),
+                RouteTarget::Cluster(route) => Ok(MountTarget::Cluster(route.clone())),
             };
             match resolved {
                 Ok(target) => mounts.push(MountLine { path: route.path.clone(), target }),

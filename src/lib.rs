@@ -55,6 +55,7 @@ pub mod fuzzing;
 mod ipc;
 mod observe;
 pub mod prelude;
+mod proxy;
 mod rpc;
 mod serve;
 pub mod sql;

@@ -8,15 +8,18 @@
 //! - `roster`: the members at the moment of a call; `discover`: finds them by DNS;
 //! - `member`: one member, its counters, and `record`, through which every outcome passes;
 //! - `attempt`: one exchange with one member, from beginning to end, however it ends;
-//! - `broadcast`: a call to all members; `balanced`: a call to one, with failover, retries and hedging;
+//! - `broadcast`: a call to all members; `balanced`: a call to one, with failover, retries and hedging, among its
+//!   `candidates`; `passing`: a request that is passed on to one as it came;
 //! - `reaper`: closes idle connections;
 //! - `url` and `url_client`: the actor for any URL.
 
 mod attempt;
 mod balanced;
 mod broadcast;
+mod candidates;
 mod discover;
 mod member;
+mod passing;
 mod probe;
 mod reaper;
 mod roster;
@@ -40,6 +43,7 @@ use reaper::Reaper;
 
 pub use crate::balance::health::Health;
 pub use discover::Discovery;
+pub use passing::PassOn;
 pub use probe::Prober;
 pub use roster::{Lineup, Roster};
 

@@ -13,6 +13,8 @@
 //! - `arrival`: reads one answer; `exchange`: the leg, which writes a request and reads its answer; `pool`: idle
 //!   connections;
 //! - `client`: awc in place of these three, on sockets of `canonical`;
+//! - [`passed`]: a request that is passed on as it came, for a reverse proxy; `passing`: its leg, with the clock
+//!   `silence`; [`pipe`]: its bodies;
 //! - `tls`: trusted roots;
 //! - `failure`: the meaning of a failed exchange, and whether the call may have run;
 //! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `gunzip`: decompresses it; `retry_after`: parses
@@ -28,11 +30,15 @@ mod failure;
 mod gunzip;
 mod multipart;
 mod origin;
+pub mod passed;
+mod passing;
+pub mod pipe;
 mod pool;
 mod prepared;
 mod records;
 pub mod request;
 mod retry_after;
+mod silence;
 mod tls;
 
 pub use multipart::Part;
@@ -41,6 +47,7 @@ pub use request::{Decode, Method, Request, next_id};
 #[cfg(test)]
 pub(crate) use dial::Trace;
 pub(crate) use dial::{Progress, Stage};
+pub(crate) use origin::pass::AnswerTaker;
 pub(crate) use origin::{BadHost, Endpoint, Origin, OriginLimits};
 pub(crate) use pool::KEEP_ALIVE;
 pub(crate) use prepared::PreparedRequest;

@@ -355,6 +355,20 @@ pub(super) const REWRITES: Key = key(
     "",
     "paths that stand for others of the mount, such as `/docs/latest/* /docs/v3/*`",
 );
+pub(super) const PROXY_HOST: Key =
+    key("proxy_host", KeyKind::Text, "", "`host` that members get: `keep` (if not given), `member` or a name");
+pub(super) const PROXY_BUFFER: Key =
+    key("proxy_buffer", size(4 * KIB, 64 * MIB), "64k", "of an answer, read ahead of a client that reads slowly");
+pub(super) const PROXY_MAX_BODY: Key =
+    key("proxy_max_body", size(0, 1024 * 1024 * MIB), "0", "largest body of a request; 0 for any");
+pub(super) const PROXY_REWRITE: Key =
+    key("proxy_rewrite", KeyKind::Flag, "yes", "translate redirects and the paths of cookies to those of the mount");
+pub(super) const AFFINITY: Key = key(
+    "affinity",
+    KeyKind::Text,
+    "",
+    "what requests to the same member have in common: `address`, `cookie:NAME` or `header:NAME`; the target if not given",
+);
 pub(super) const DENY: Key = key("deny", KeyKind::Networks, "", "clients that may not come in, written as in `allow`");
 
 pub(super) const TYPE: Key =
@@ -534,6 +548,11 @@ pub const MOUNT: &[Key] = &[
     COMPRESS,
     REDIRECTS,
     REWRITES,
+    PROXY_HOST,
+    PROXY_BUFFER,
+    PROXY_MAX_BODY,
+    PROXY_REWRITE,
+    AFFINITY,
 ];
 
 /// The keys of `[@name]` with HTTP members.

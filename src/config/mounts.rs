@@ -12,10 +12,12 @@ use super::keys;
 use super::moves::{MoveRule, moves};
 use super::network::Network;
 use super::origins::{BrowserRules, Cors, browser_rules, cors};
+use super::proxying;
+use super::proxying::{PassRules, PassedHost};
 use super::rates::{Rate, rates};
 use super::reading::{Reading, find};
 use super::report::Problem;
-use super::settings::RouteLine;
+use super::settings::{Declared, RouteLine};
 use super::spelling::nearest;
 
 /// The word before the path.
@@ -46,6 +48,8 @@ pub struct MountSettings {
     pub compress: Option<bool>,
     /// Redirects and rewrites of its paths.
     pub moves: Vec<MoveRule>,
+    /// How requests are passed on, where the mount leads to a cluster.
+    pub passing: Option<PassRules>,
 }
 
 /// Addresses and networks, and the word `unix`.
@@ -92,6 +96,14 @@ impl fmt::Display for MountSettings {
                 write!(f, " {} = {}", key.name, rules.join(", "))?;
             }
         }
+        if let Some(rules) = &self.passing {
+            let host = match &rules.host {
+                PassedHost::Kept => "keep",
+                PassedHost::Members => "member",
+                PassedHost::Named(name) => name,
+            };
+            write!(f, " {} = {host}", keys::PROXY_HOST.name)?;
+        }
         Ok(())
     }
 }
@@ -123,12 +135,17 @@ fn bare(path: &str) -> &str {
 }
 
 /// Reads the sections of mounts.
-pub(super) fn mounts(reading: &mut Reading<'_>, sections: &[&Section], routes: &[RouteLine]) -> Vec<MountSettings> {
+pub(super) fn mounts(
+    reading: &mut Reading<'_>,
+    sections: &[&Section],
+    routes: &[RouteLine],
+    clusters: &[Declared],
+) -> Vec<MountSettings> {
     let mut mounts = Vec::new();
     for section in sections {
         let Some(path) = path_of(&section.name) else { continue };
         reading.check_keys(section, keys::MOUNT);
-        let mount = mount(reading, section, path);
+        let mount = mount(reading, section, path, (routes, clusters));
         if is_mounted(reading, section, path, routes) {
             mounts.push(mount);
         }
@@ -160,7 +177,12 @@ fn is_mounted(reading: &mut Reading<'_>, section: &Section, path: &str, routes: 
     false
 }
 
-fn mount(reading: &mut Reading<'_>, section: &Section, path: &str) -> MountSettings {
+fn mount(
+    reading: &mut Reading<'_>,
+    section: &Section,
+    path: &str,
+    reached: (&[RouteLine], &[Declared]),
+) -> MountSettings {
     MountSettings {
         path: bare(path).to_owned(),
         allow: networks(reading, section, &keys::ALLOW),
@@ -174,6 +196,7 @@ fn mount(reading: &mut Reading<'_>, section: &Section, path: &str) -> MountSetti
         folders: folder_rules(reading, section),
         compress: maybe_flag(reading, section, &keys::COMPRESS),
         moves: moves(reading, section, bare(path)),
+        passing: proxying::rules(reading, section, bare(path), reached),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::ini::Section;
 use super::mask;
+use super::proxying::PassRoute;
 use super::reading::Reading;
 use super::report::Problem;
 use super::settings::{Declared, RouteLine, RouteTarget};
@@ -25,6 +26,8 @@ pub enum MountTarget {
     Folder(PathBuf),
     /// An app of this program, by its name.
     App(String),
+    /// The members of a cluster.
+    Cluster(PassRoute),
 }
 
 /// Why a target is invalid.
@@ -94,8 +97,12 @@ pub(super) fn routes(
                     .label("expected a folder, an app or `@cluster`")
                     .help("write `/path = target`"),
             );
-        } else if let Some(name) = target.strip_prefix('@') {
-            to_cluster(reading, &entry.key, name, span, declared, clusters);
+        } else if let Some(text) = target.strip_prefix('@') {
+            let route = PassRoute::of(text);
+            if is_reachable(reading, &entry.key, &route, span.clone(), declared, clusters) {
+                let target = RouteTarget::Cluster(route);
+                routes.push(RouteLine { path: entry.key.clone(), target, span: Some(span) });
+            }
         } else {
             let target = RouteTarget::Name(target.to_owned());
             routes.push(RouteLine { path: entry.key.clone(), target, span: Some(span) });
@@ -117,15 +124,16 @@ fn is_path(reading: &mut Reading<'_>, path: &str, span: &std::ops::Range<usize>)
     false
 }
 
-/// A route to a cluster is a reverse proxy, which is not built yet and therefore refused.
-fn to_cluster(
+/// Whether a route may lead to a cluster: there must be one, and of HTTP members.
+fn is_reachable(
     reading: &mut Reading<'_>,
     path: &str,
-    name: &str,
+    route: &PassRoute,
     span: std::ops::Range<usize>,
     declared: &[String],
     clusters: &[Declared],
-) {
+) -> bool {
+    let name = route.cluster.as_str();
     if !declared.iter().any(|other| other == name) {
         let known: Vec<String> = declared.iter().map(|name| format!("@{name}")).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -137,7 +145,7 @@ fn to_cluster(
         let help = nearest(name, declared.iter().map(String::as_str)).map(|near| format!("did you mean `@{near}`?"));
         let message = format!("[routes:line]: {shown} is not declared");
         reading.push(Problem::error(span, message).label(label).maybe_help(help));
-        return;
+        return false;
     }
     let is_db = clusters.iter().any(|cluster| cluster.name() == name && matches!(cluster, Declared::Db(_)));
     if is_db {
@@ -146,13 +154,14 @@ fn to_cluster(
                 .label("a cluster of databases")
                 .help("write an app that asks it with `was.dmap` or `was.dlb`"),
         );
-    } else {
-        reading.push(
-            Problem::error(span, format!("`{path} = @{name}`: the reverse proxy is not built yet"))
-                .label("not built yet")
-                .help("remove the route and let nginx proxy this path; apps reach the cluster with `was.map` and `was.lb`"),
-        );
+        return false;
     }
+    if !route.folder.bytes().all(|octet| octet.is_ascii_graphic()) || route.folder.contains(['?', '#']) {
+        let problem = Problem::error(span, format!("`{path} = @{name}/…`: this is no path at the members"));
+        reading.push(problem.label("encode blanks and other signs as %XX"));
+        return false;
+    }
+    true
 }
 
 fn list(names: &[impl std::fmt::Display]) -> String {

@@ -14,6 +14,7 @@ use super::listening::{ListenAddress, ListenSettings};
 use super::mounts::MountSettings;
 use super::names::ServerNames;
 use super::network::Network;
+use super::proxying::PassRoute;
 use super::{keys, values};
 
 /// One instance.
@@ -229,8 +230,8 @@ pub struct RouteLine {
 /// The target of a route, before the apps of the program are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouteTarget {
-    /// `@name`, without the `@`.
-    Cluster(String),
+    /// `@name/folder`.
+    Cluster(PassRoute),
     /// A folder or an app, as written: see [`resolve`](super::routes::resolve).
     Name(String),
     /// An app of this program, even if there is a folder of that name.

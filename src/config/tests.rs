@@ -105,14 +105,13 @@ fn every_conf_of_the_first_readme_is_read() {
             Ok(_) => Vec::new(),
             Err(report) => report.errors().map(|problem| problem.message.clone()).collect(),
         };
-        // The public key of the sample is refused, and three features in these files are not built yet.
+        // The public key of the sample is refused, and one feature in these files is not built yet.
         let expected: &[&str] = match name.as_str() {
             "sample" => &[
                 "`securekey` is the one of Skitai's sample, which anybody can read",
                 "`admin_password` is the one of Skitai's sample, which anybody can read",
             ],
             "proxy" => &["`proxy = yes`: serving as a forward proxy is not built yet"],
-            "articles" => &["`/articles = @mywebservers`: the reverse proxy is not built yet"],
             "skitaid" => &["[global] is no section of a conf"],
             _ => &[],
         };

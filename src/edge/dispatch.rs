@@ -25,6 +25,8 @@ pub(super) enum Dispatch<'s> {
     Look(usize),
     /// The fallback of a mount's folders.
     Fallback(usize),
+    /// The mount that leads to a cluster.
+    Passed(usize),
     /// A probe that nothing of the site stands before.
     Probe(Probe),
     /// An immediate answer.
@@ -65,6 +67,10 @@ pub(super) fn dispatch<'t>(
         let folders = &thread.folders[at];
         if reads && after != Some(at) && folders.may_have(path, rest, request.begun) {
             return Ok(Dispatch::Look(at));
+        }
+        // A load balancer asks this server, also where all of a site is passed on.
+        if mount.passed.is_some() && (probe.is_none() || !mount.path().is_empty()) {
+            return Ok(Dispatch::Passed(at));
         }
         let falls_back = || reads && probe.is_none() && folders.falls_back(path, request);
         let Some(app) = &mount.app else {

@@ -29,6 +29,7 @@ use crate::app::routing::router::MatchedRoute;
 use crate::app::{Answer, Bind, Error, Face, NO_ROUTE, Request, RequestBuilder, Session};
 use crate::connection::Incoming;
 use crate::observe::route_counts::{ServedBy, Serving};
+use crate::proxy;
 
 /// What a browser sends when it connects to an event stream again (HTML, 9.2.4).
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -182,6 +183,14 @@ async fn uncalled(
             }
         }
         Ok(Dispatch::Fallback(at)) => fallback(thread, builder, at, serving).await,
+        Ok(Dispatch::Passed(at)) => {
+            serving.set(thread.routes.of(at, 0));
+            let path = canonical(builder.request().uri.path()).into_owned();
+            match passed(thread, at, &path, builder.request(), payload).await {
+                Ok(reply) => reply,
+                Err(error) => refuse(thread, builder, error).await,
+            }
+        }
         Ok(Dispatch::Probe(probe)) => {
             serving.set(ServedBy::PROBES);
             thread.probes.reply(probe)
@@ -195,6 +204,19 @@ async fn uncalled(
         Ok(Dispatch::Look(_)) => unreachable!("it was looked for"),
         Err(error) => refuse(thread, builder, error).await,
     }
+}
+
+/// The answer of a member, for a mount that leads to a cluster.
+async fn passed(
+    thread: &ServingThread,
+    at: usize,
+    path: &str,
+    request: &Request,
+    payload: Payload,
+) -> Result<HttpResponse, Error> {
+    let mount = &thread.site.router.mounts()[at];
+    let to = mount.passed.as_ref().ok_or_else(|| nothing_at(path))?;
+    proxy::pass(&thread.services, (mount, to), path, request, payload).await
 }
 
 /// The reply to an error before the handler was called.

@@ -66,7 +66,14 @@ pub(crate) async fn serve(
     let mut response = match admitted {
         Err(refusal) => refusal,
         Ok(admitted) => {
-            let answer = match (redirect, endpoint::protocol(&thread.site, builder.request())) {
+            // Calls below a mount of a cluster are for its members.
+            let is_passed = thread.site.router.is_passed(builder.request().uri.path());
+            if is_passed {
+                // The member is told the id, and a client must not get another one from it.
+                id.get_or_insert_with(|| builder.request().request_id().clone());
+            }
+            let protocol = if is_passed { None } else { endpoint::protocol(&thread.site, builder.request()) };
+            let answer = match (redirect, protocol) {
                 (Some(reply), _) => reply,
                 (None, Some(protocol)) => {
                     // An error of RPC is an answer like any other.
@@ -75,7 +82,8 @@ pub(crate) async fn serve(
                 }
                 (None, None) => {
                     // An RPC endpoint accepts POST alone and has no route, but OPTIONS must not answer 404 for it.
-                    let is_rpc = builder.request().method == Method::OPTIONS
+                    let is_rpc = !is_passed
+                        && builder.request().method == Method::OPTIONS
                         && endpoint::is_endpoint(&thread.site, builder.request().uri.path());
                     pipeline::web(thread, builder, payload, incoming, is_rpc, &serving).await
                 }

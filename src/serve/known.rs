@@ -59,7 +59,8 @@ impl MountedApps {
                     ("devel", Value::Bool(app.devel)),
                 ]);
             }
-            (mount.path_of("/"), Value::from_pairs(pairs))
+            let members = mount.passed.as_ref().map(|to| ("members_of", Value::from(to.route.to_string())));
+            (mount.path_of("/"), Value::from_pairs(pairs.into_iter().chain(members)))
         };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Value::from_pairs(mounts.iter().map(one));
     }

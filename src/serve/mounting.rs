@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::app::routing::mount::Mount;
+use crate::app::routing::mount::{Mount, PassTo};
 use crate::app::routing::pattern::fixed;
 use crate::app::routing::table::{RouteRegistration, Table};
 use crate::app::{App, Links, Mounted, Templates};
@@ -47,7 +47,15 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) ->
         let mount = &mut mounts[index];
         match target {
             MountTarget::Folder(folder) => mount.folders.push(folder),
-            MountTarget::App(name) if mount.app.is_some() => {
+            MountTarget::Cluster(route) if mount.app.is_some() || mount.passed.is_some() => {
+                unfit.push(format!("{path}: `{route}` is mounted where something else answers already"));
+            }
+            MountTarget::Cluster(route) => {
+                let of_mount = loaded.settings.mounts.iter().find(|settings| settings.path == at);
+                let rules = of_mount.and_then(|settings| settings.passing.clone()).unwrap_or_default();
+                mount.passed = Some(Arc::new(PassTo { route, rules }));
+            }
+            MountTarget::App(name) if mount.app.is_some() || mount.passed.is_some() => {
                 unfit.push(format!("{path}: the app `{name}` is mounted where another app is already"));
             }
             MountTarget::App(name) => {

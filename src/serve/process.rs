@@ -79,6 +79,10 @@ impl Process {
     /// The counters of one thread by route.
     pub(crate) fn routes_of(&self, thread: usize, router: &Router) -> ThreadRoutes {
         let rules = |mount: &Mount| {
+            // What is passed on has rules that only the members know.
+            if mount.passed.is_some() {
+                return vec![mount.path_of("/*")];
+            }
             let entries = mount.app.iter().flat_map(|app| app.table.entries());
             entries.map(|entry| mount.path_of(&entry.rule)).collect()
         };

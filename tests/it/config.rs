@@ -81,8 +81,6 @@ fn all_problems_are_reported_at_once_with_their_place() {
 fn what_is_not_built_yet_is_refused_in_those_words() {
     refuses(&TestServer::demo().server("proxy", "yes"), &["proxy"]);
     refuses(&TestServer::demo().server("processes", "2").server("supervise", "no"), &["processes", "supervise = yes"]);
-    let proxied = TestServer::demo().section("[@articles]\nmembers = 127.0.0.1:5001").route("/articles = @articles");
-    refuses(&proxied, &["/articles", "@articles"]);
     // Switched off they are no news.
     accepts(&TestServer::demo().server("ssl", "no").server("proxy", "no"));
 }
@@ -91,6 +89,18 @@ fn what_is_not_built_yet_is_refused_in_those_words() {
 fn a_mount_of_nothing_is_refused_and_the_apps_are_listed() {
     refuses(&TestServer::demo().route("/x = /no/such/folder/or/app"), &["/no/such/folder/or/app", "demo"]);
     refuses(&TestServer::demo().route("/x = @nosuchcluster"), &["nosuchcluster"]);
+    refuses(
+        &TestServer::demo().route("/x = @db").section("[@db]\nmembers = db1/orders/web/pw"),
+        &["cannot lead to databases"],
+    );
+    let web = TestServer::demo().route("/x = @web").section("[@web]\nmembers = 127.0.0.1:5001");
+    accepts(&web);
+    // What is for such a mount alone is refused elsewhere, and only one thing answers at a path.
+    refuses(&web.section("[mount /]\nproxy_host = keep"), &["proxy_host", "leads to a cluster"]);
+    let web = TestServer::demo().route("/x = @web").section("[@web]\nmembers = 127.0.0.1:5001");
+    refuses(&web.section("[mount /x]\naffinity = address"), &["affinity", "balance = hash"]);
+    let two = TestServer::demo().route("/ = @web").section("[@web]\nmembers = 127.0.0.1:5001");
+    refuses(&two, &["`@web` is mounted where something else answers already"]);
 }
 
 #[test]

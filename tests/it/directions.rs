@@ -134,6 +134,7 @@ const ORDERS: &[Order] = &[
             "__private",
             "prelude",
             "sql",
+            "proxy",
             "edge",
             "rpc",
             "builtin",

@@ -45,6 +45,7 @@
 //! - [`covered`]: what is missing from an answer, in every place and through a chain of servers;
 //! - [`connections`]: clients that attack, stall and hide requests in others, and that nobody else is harmed;
 //! - [`supervised`]: processes are replaced, the supervisor too, and nothing that served stops serving;
+//! - [`proxying`]: requests that are passed on to members;
 //! - [`processes`]: several of them, their limits and their sums;
 //! - [`systemd`]: a service manager runs a site: what it is told, and the sockets that it opens;
 //! - [`tls`]: TLS to clients: handshakes, certificates that change, sessions, and those who come in clear text;
@@ -99,6 +100,7 @@ mod overload;
 mod places;
 mod probes;
 mod processes;
+mod proxying;
 mod reaching;
 mod refused;
 mod reload;

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use super::member::{Abandoned, HttpMember, InFlight};
 use crate::balance::circuit;
 use crate::balance::circuit::{CallKind, Judged};
-use crate::http::{PreparedRequest, Progress, Stage};
+use crate::http::passed::PassedRequest;
+use crate::http::{AnswerTaker, PreparedRequest, Progress, Stage};
 use crate::kit::Responder;
 use crate::kit::race::step;
 use crate::outcome::deadline::Expired;
@@ -105,6 +106,14 @@ impl<'a> Attempt<'a> {
         self.guarded(exchange).await
     }
 
+    /// The same for a request that is passed on, to the end of its answer. `silence`: how long the member may be waited
+    /// for in vain.
+    pub(super) async fn pass(&self, request: &PassedRequest, silence: Duration, taker: &mut AnswerTaker) -> Outcome {
+        let (started, party) = (self.entry.started, self.responder.party);
+        let exchange = self.member.pass(request, &self.progress, (started, party), silence, taker);
+        self.guarded(std::pin::pin!(exchange)).await
+    }
+
     /// The caller pins `exchange`: pinned here, it would be stored in this future twice.
     async fn guarded(&self, exchange: Pin<&mut impl Future<Output = Outcome>>) -> Outcome {
         let (mut exchange, mut shown) = (exchange, Stage::Admitted);
@@ -143,10 +152,13 @@ impl<'a> Attempt<'a> {
     /// `was_silent`: the member had its full time and sent not one byte.
     fn finish(&self, outcome: &mut Outcome, was_silent: bool) {
         let now = Instant::now();
-        outcome.latency = now - self.begun;
+        // An answer that is passed on is as late as its head: the rest is at the pace of its client.
+        let answered = self.progress.get().answered.unwrap_or(now);
+        outcome.latency = answered - self.begun;
         (outcome.attempts, outcome.index) = (self.info.attempt, self.info.member);
         self.is_done.set(true);
-        self.member.record(self.entry, outcome, self.judged(outcome, was_silent), now);
+        let judged = self.judged(outcome, was_silent || self.progress.get().is_silent);
+        self.member.record(self.entry, outcome, judged, answered - self.entry.started, now);
     }
 
     /// Judges the member. A reused connection that ends without a byte of an answer says nothing about the member:

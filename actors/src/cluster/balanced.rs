@@ -6,7 +6,6 @@
 //! goes to a second member too, and to a third if the second is late by its own percentile; the first good answer
 //! counts, and the losers' connections are closed before the caller is woken. Each hedge is paid from the retry budget.
 
-use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -19,6 +18,7 @@ use tokio::time::{Instant as TokioInstant, sleep};
 use super::ClusterParts;
 use super::attempt::{Attempt, AttemptInfo};
 use super::broadcast::within;
+use super::candidates::Candidates;
 use super::member::TOO_MANY;
 use crate::balance::circuit;
 use crate::balance::circuit::{CallKind, Judged};
@@ -34,9 +34,10 @@ const MOST: usize = 3;
 
 /// Tries members until an answer settles the call. Needs at least one member.
 pub(super) async fn ask(shared: &ClusterParts, request: &PreparedRequest, key: u64, responder: &Responder<Outcome>) {
-    let asking = BalancedCall { shared, request, key, responder, begun: Instant::now(), tried: RefCell::default() };
+    let candidates = Candidates::new(shared, key);
+    let asking = BalancedCall { shared, request, responder, begun: Instant::now(), candidates };
     let mut outcome = asking.settle().await;
-    outcome.attempts = asking.attempts();
+    outcome.attempts = asking.candidates.attempts();
     responder.put(0, outcome);
 }
 
@@ -44,10 +45,9 @@ pub(super) async fn ask(shared: &ClusterParts, request: &PreparedRequest, key: u
 struct BalancedCall<'a> {
     shared: &'a ClusterParts,
     request: &'a PreparedRequest,
-    key: u64,
     responder: &'a Responder<Outcome>,
     begun: Instant,
-    tried: RefCell<Vec<usize>>,
+    candidates: Candidates<'a>,
 }
 
 impl<'a> BalancedCall<'a> {
@@ -61,13 +61,17 @@ impl<'a> BalancedCall<'a> {
         // A failure that may have run outweighs a later one that certainly did not.
         let mut may_have_run: Option<Outcome> = None;
         let mut unreached: Option<Outcome> = None;
-        while let Some((index, call)) = self.next() {
+        while let Some((index, call)) = self.candidates.next() {
             let outcome = self.attempt(index, call, may_have_run.is_some()).await;
             if outcome.reason.never_ran() {
                 unreached = Some(outcome);
                 continue;
             }
-            if left == 0 || !is_worth_repeating(&outcome) || self.is_exhausted() || !self.withdraw(Extra::Retry) {
+            if left == 0
+                || !is_worth_repeating(&outcome)
+                || self.candidates.is_exhausted()
+                || !self.withdraw(Extra::Retry)
+            {
                 return outcome;
             }
             left -= 1;
@@ -81,45 +85,13 @@ impl<'a> BalancedCall<'a> {
         })
     }
 
-    /// The next member to try: one whose trial is due, or the choice of the balance among the untried.
-    fn next(&self) -> Option<(usize, CallKind)> {
-        let health = self.shared.health();
-        let mut tried = self.tried.borrow_mut();
-        if tried.is_empty()
-            && let Some(index) = health.due(health.now())
-        {
-            tried.push(index);
-            return Some((index, CallKind::Trial));
-        }
-        let index = self.choice(&tried, false)?;
-        tried.push(index);
-        Some((index, CallKind::Regular))
-    }
-
-    fn choice(&self, tried: &[usize], is_picky: bool) -> Option<usize> {
-        let (health, picker) = (self.shared.health(), &self.shared.picker);
-        let (now, wants_estimate) = (health.now(), picker.wants_estimate());
-        picker.pick(self.key, |index| {
-            let mut candidate = health.candidate(index, now, wants_estimate);
-            candidate.is_barred = tried.contains(&index) || (is_picky && candidate.is_out);
-            candidate
-        })
-    }
-
-    fn is_exhausted(&self) -> bool {
-        self.tried.borrow().len() >= self.shared.members.len()
-    }
-
-    fn attempts(&self) -> u32 {
-        u32::try_from(self.tried.borrow().len()).unwrap_or(u32::MAX)
-    }
-
     fn withdraw(&self, extra: Extra) -> bool {
         self.shared.health().withdraw(extra, self.shared.health().now())
     }
 
     fn begin(&self, index: usize, call: CallKind, is_repeated: bool) -> Attempt<'a> {
-        let part = AttemptInfo { attempt: self.attempts(), is_repeated, ..AttemptInfo::sole(call).at(index) };
+        let part =
+            AttemptInfo { attempt: self.candidates.attempts(), is_repeated, ..AttemptInfo::sole(call).at(index) };
         Attempt::begin(&self.shared.members[index], self.responder, 0, part, self.begun)
     }
 
@@ -143,13 +115,7 @@ impl<'a> BalancedCall<'a> {
 
     /// A healthy member for a hedge, with a withdrawal from the retry budget.
     fn further(&self) -> Option<usize> {
-        let mut tried = self.tried.borrow_mut();
-        let index = self.choice(&tried, true)?;
-        if !self.withdraw(Extra::Hedge) {
-            return None;
-        }
-        tried.push(index);
-        Some(index)
+        self.candidates.healthy(|| self.withdraw(Extra::Hedge))
     }
 
     /// Asks a member, and each time that the last one asked is late, a further one. Returns the first answer that

@@ -9,8 +9,9 @@ use skitai_wire::Value;
 use crate::balance::circuit::{Admitted, CallKind, Judged};
 use crate::balance::health::{CallEnd, MemberHealth, unix};
 use crate::http;
-use crate::http::{BadHost, Origin, PreparedRequest, Progress};
-use crate::kit::DurationHistogram;
+use crate::http::passed::PassedRequest;
+use crate::http::{AnswerTaker, BadHost, Origin, PreparedRequest, Progress};
+use crate::kit::{DurationHistogram, Party};
 use crate::outcome::deadline::Expired;
 use crate::outcome::{Outcome, Reason, Status, deadline};
 
@@ -101,6 +102,21 @@ impl HttpMember {
         }
     }
 
+    /// One exchange that is passed on. The caller sets latency and attempts.
+    pub(super) async fn pass(
+        &self,
+        request: &PassedRequest,
+        progress: &Progress,
+        begun: (Instant, Party),
+        silence: Duration,
+        taker: &mut AnswerTaker,
+    ) -> Outcome {
+        match &self.origin {
+            Ok(origin) => origin.pass(request, progress, begun, silence, taker, &self.node).await,
+            Err(why) => Outcome::failed(self.node.clone(), Reason::Dns, why.to_string()),
+        }
+    }
+
     /// Decides whether a call may go to this member; a refusal is an outcome.
     pub(super) fn admit(&self, now: Instant) -> Result<CallKind, Box<Outcome>> {
         let Some(health) = &self.health else { return Ok(CallKind::Regular) };
@@ -134,14 +150,14 @@ impl HttpMember {
     }
 
     /// Counts the outcome of an exchange and judges the member by it. Every outcome of this member passes here.
-    pub(super) fn record(&self, entry: InFlight, outcome: &Outcome, judged: Judged, now: Instant) {
+    /// `took`: how long it took.
+    pub(super) fn record(&self, entry: InFlight, outcome: &Outcome, judged: Judged, took: Duration, now: Instant) {
         self.count(outcome);
         if let Some(health) = &self.health
             && let Some(time) = retry_after(outcome)
         {
             health.hold(time, health.at(now));
         }
-        let took = now - entry.started;
         let is_refusal = outcome.code == TOO_MANY || outcome.code >= 500;
         self.leave(
             &CallEnd {

@@ -54,6 +54,10 @@ pub(crate) struct Trace {
     pub(crate) sent: bool,
     /// Bytes of the answer that were read.
     pub(crate) read: u64,
+    /// When the head of an answer that is passed on was here.
+    pub(crate) answered: Option<std::time::Instant>,
+    /// The member had its full time and sent not one byte.
+    pub(crate) is_silent: bool,
 }
 
 impl Trace {

@@ -267,5 +267,6 @@ fn reached(endpoint: Endpoint<'_>, limits: OriginLimits) -> Result<(Dial, String
     Ok((Dial { resolver, tls, timeout: limits.connect_timeout }, host_header, authority))
 }
 
+pub(crate) mod pass;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,14 @@ use std::sync::Arc;
 use super::pattern::fixed;
 use super::table::RouteEntry;
 use crate::app::Mounted;
-use crate::config::FolderRules;
+use crate::config::{FolderRules, PassRoute, PassRules};
+
+/// Where the requests to a mount are passed on to, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PassTo {
+    pub(crate) route: PassRoute,
+    pub(crate) rules: PassRules,
+}
 
 /// A path with its folders and its app. Folders take precedence.
 #[derive(Clone, Debug)]
@@ -21,6 +28,8 @@ pub(crate) struct Mount {
     /// How their files are sent.
     pub(crate) folder_rules: Arc<FolderRules>,
     pub(crate) app: Option<Arc<Mounted>>,
+    /// Where requests are passed on to, in place of an app.
+    pub(crate) passed: Option<Arc<PassTo>>,
     /// True for the server's own apps, which are in no conf.
     pub(crate) is_own: bool,
 }
@@ -35,6 +44,7 @@ impl Mount {
             folders: Vec::new(),
             folder_rules: Arc::default(),
             app: app.map(Arc::new),
+            passed: None,
             is_own: false,
         }
     }
@@ -70,6 +80,11 @@ impl Mount {
         (rest.is_empty() || rest.starts_with('/')).then_some(rest)
     }
 
+    /// Whether it has an answer of its own for a path, be it that there is nothing.
+    pub(crate) fn answers(&self, path: &str) -> bool {
+        (self.app.is_some() || self.passed.is_some()) && self.rest_of(path).is_some()
+    }
+
     pub(crate) fn needs_slash(&self, path: &str) -> bool {
         self.slash && path == self.path && !self.path.is_empty()
     }
@@ -81,6 +96,7 @@ impl Mount {
             let more = if app.actix.is_some() { ", then services of actix-web" } else { "" };
             format!("app {} ({} routes{more})", app.name, app.table.entries().len())
         }));
+        targets.extend(self.passed.as_ref().map(|to| format!("members of {}", to.route)));
         format!("{}/ = {}", self.path, targets.join(", then "))
     }
 

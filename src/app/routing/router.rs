@@ -2,6 +2,7 @@
 
 use super::links::{LinkError, Links, RouteRef};
 use super::mount::Mount;
+use super::pattern::canonical;
 use super::table::RouteEntry;
 use crate::app::Mounted;
 
@@ -24,6 +25,8 @@ impl<'s> MatchedRoute<'s> {
 /// The mounts of a site, the longest path first.
 pub(crate) struct Router {
     mounts: Vec<Mount>,
+    /// Whether any of them leads to a cluster.
+    has_passed: bool,
     /// Whether a method of the server's own apps can be called under any mount.
     is_own_method: fn(&str) -> bool,
 }
@@ -37,7 +40,8 @@ impl std::fmt::Debug for Router {
 impl Router {
     pub(crate) fn new(mut mounts: Vec<Mount>, is_own_method: fn(&str) -> bool) -> Router {
         mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path().len()));
-        Router { mounts, is_own_method }
+        let has_passed = mounts.iter().any(|mount| mount.passed.is_some());
+        Router { mounts, has_passed, is_own_method }
     }
 
     pub(crate) fn mounts(&self) -> &[Mount] {
@@ -92,6 +96,16 @@ impl Router {
     /// The app of a mount that has one.
     pub(crate) fn app(&self, mount: usize) -> &Mounted {
         self.mounts[mount].app.as_ref().expect("requests are led to mounts with an app alone")
+    }
+
+    /// True if a request is not the business of any app: the longest mount that answers for its path, which is as sent,
+    /// leads to a cluster.
+    pub(crate) fn is_passed(&self, path: &str) -> bool {
+        let leads = || {
+            let path = canonical(path);
+            self.mounts.iter().find(|mount| mount.answers(&path)).is_some_and(|mount| mount.passed.is_some())
+        };
+        self.has_passed && leads()
     }
 
     /// The index of the mount whose app serves a path.

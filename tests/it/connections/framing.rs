@@ -2,7 +2,8 @@
 //! illegal request's inside is executed, its legal twin is executed exactly once, and in order. The same table fails
 //! where it should: at Python's `http.server`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Mutex;
 use std::thread::scope;
 
 use serde::Deserialize;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use super::smuggling::{Octets, judged_octets};
 use crate::harness::data::root;
 use crate::harness::{TestServer, foreign};
+use crate::proxying::member::RawMember;
 
 /// The fewest rows at which Python's server executes what it should not, or not what it should.
 const FAIL_ELSEWHERE: usize = 20;
@@ -97,4 +99,33 @@ fn the_table_fails_where_it_should() {
     let failed = failures(server.port, &table(), usize::MAX);
     let illegal = failed.iter().filter(|row| !row.contains("its legal twin")).count();
     assert!(illegal >= FAIL_ELSEWHERE, "only {illegal} rows fail at http.server:\n{}", failed.join("\n"));
+}
+
+#[test]
+fn the_table_holds_through_the_proxy() {
+    let noted: Mutex<HashMap<String, Vec<String>>> = Mutex::default();
+    let member = RawMember::start(move |talk| {
+        let asked = talk.request()?;
+        let parts: Vec<&str> = asked.line().split(' ').nth(1)?.split('/').collect();
+        let mut noted = noted.lock().unwrap();
+        let body = match parts[..] {
+            ["", "noted", case, what] => {
+                noted.entry(case.to_owned()).or_default().push(what.to_owned());
+                "noted".to_owned()
+            }
+            ["", "notes", case] => serde_json::to_string(noted.get(case).unwrap_or(&Vec::new())).unwrap(),
+            _ => "?".to_owned(),
+        };
+        talk.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+    });
+    let site = TestServer::site_of(&["/ = @web"])
+        .section(&format!("[@web]\nmembers = {}", member.node()))
+        .server("body_timeout", "700ms")
+        .server("head_timeout", "2s")
+        .start();
+    let rows = table();
+    for piece in [usize::MAX, 1] {
+        let failed = failures(site.port(), &rows, piece);
+        assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), rows.len(), failed.join("\n"));
+    }
 }

@@ -1,0 +1,66 @@
+//! The members that a call to one of them may still go to.
+
+use std::cell::RefCell;
+
+use super::ClusterParts;
+use crate::balance::circuit::CallKind;
+
+/// What is left to try for one call.
+pub(super) struct Candidates<'a> {
+    shared: &'a ClusterParts,
+    /// For `balance = hash`.
+    key: u64,
+    tried: RefCell<Vec<usize>>,
+}
+
+impl<'a> Candidates<'a> {
+    pub(super) fn new(shared: &'a ClusterParts, key: u64) -> Candidates<'a> {
+        Candidates { shared, key, tried: RefCell::default() }
+    }
+
+    /// The next member to try: one whose trial is due, or the choice of the balance among the untried.
+    pub(super) fn next(&self) -> Option<(usize, CallKind)> {
+        let health = self.shared.health();
+        let mut tried = self.tried.borrow_mut();
+        if tried.is_empty()
+            && let Some(index) = health.due(health.now())
+        {
+            tried.push(index);
+            return Some((index, CallKind::Trial));
+        }
+        let index = self.choice(&tried, false)?;
+        tried.push(index);
+        Some((index, CallKind::Regular))
+    }
+
+    /// An untried member that is healthy, if `is_paid`, which is asked once there is one.
+    pub(super) fn healthy(&self, is_paid: impl FnOnce() -> bool) -> Option<usize> {
+        let mut tried = self.tried.borrow_mut();
+        let index = self.choice(&tried, true)?;
+        if !is_paid() {
+            return None;
+        }
+        tried.push(index);
+        Some(index)
+    }
+
+    fn choice(&self, tried: &[usize], is_picky: bool) -> Option<usize> {
+        let (health, picker) = (self.shared.health(), &self.shared.picker);
+        let (now, wants_estimate) = (health.now(), picker.wants_estimate());
+        picker.pick(self.key, |index| {
+            let mut candidate = health.candidate(index, now, wants_estimate);
+            candidate.is_barred = tried.contains(&index) || (is_picky && candidate.is_out);
+            candidate
+        })
+    }
+
+    /// Whether every member was tried.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.tried.borrow().len() >= self.shared.members.len()
+    }
+
+    /// How many were.
+    pub(super) fn attempts(&self) -> u32 {
+        u32::try_from(self.tried.borrow().len()).unwrap_or(u32::MAX)
+    }
+}

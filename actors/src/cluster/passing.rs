@@ -1,0 +1,111 @@
+//! A request that is passed on to one member: the reverse proxy's way through a cluster.
+//!
+//! The choice, the limits, the health and the budgets are those of a call to one. What differs: the head of the answer
+//! is handed over as soon as it is here, with whatever status, so that the call is settled then; and the slot gets its
+//! outcome when the body has ended, too. The member's timeout bounds its silence, not the whole answer. There is no
+//! hedging: a second member would do the work of a body that only one can be sent.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use super::attempt::{Attempt, AttemptInfo};
+use super::candidates::Candidates;
+use super::{Cluster, ClusterParts, Lineup, reaper, refuse};
+use crate::balance::circuit;
+use crate::balance::circuit::Judged;
+use crate::balance::health::Extra;
+use crate::balance::pick::hash;
+use crate::http::passed::{PassedAnswer, PassedBody, PassedRequest};
+use crate::kit::{Answers, Responder};
+use crate::outcome::{Outcome, Reason};
+use crate::spec::{Login, Spread};
+
+/// A request to be passed on to a member.
+#[derive(Debug)]
+pub struct PassOn {
+    /// The members at the moment of the call; its slot was made from them, too.
+    pub lineup: Arc<Lineup>,
+    /// The request.
+    pub request: PassedRequest,
+    /// Takes the head of the answer. Where none comes it is dropped, and the slot says why.
+    pub answer: oneshot::Sender<PassedAnswer>,
+}
+
+impl Answers<PassOn> for Cluster {
+    type Item = Outcome;
+    const NAME: &'static str = "pass";
+
+    fn answer(&mut self, pass: PassOn, responder: Responder<Outcome>) -> impl Future<Output = ()> + 'static {
+        let shared = self.of(&pass.lineup);
+        async move {
+            let PassOn { mut request, answer, .. } = pass;
+            if let Some(Login { user, password }) = &shared.spec().login {
+                request.login(user, &password.0);
+            }
+            let refused = match request.check() {
+                Err(why) => Some(why.to_string()),
+                Ok(()) if shared.members.is_empty() => Some("the cluster has no members".to_owned()),
+                Ok(()) => None,
+            };
+            if let Some(why) = refused {
+                return refuse(&shared.lineup, Spread::One, &responder, &why);
+            }
+            reaper::watch(&shared);
+            let outcome = Box::pin(settled(&shared, &request, answer, &responder)).await;
+            // Before the caller is woken, who asks for the outcome once nobody can send an answer any more.
+            drop(request);
+            responder.put(0, outcome);
+        }
+    }
+}
+
+/// Tries members until one answers, and passes its answer on to the end.
+async fn settled(
+    shared: &ClusterParts,
+    request: &PassedRequest,
+    answer: oneshot::Sender<PassedAnswer>,
+    responder: &Responder<Outcome>,
+) -> Outcome {
+    let spec = shared.spec();
+    let key = request.key.as_deref().unwrap_or(&request.target);
+    let candidates = Candidates::new(shared, if shared.picker.wants_key() { hash(&[key.as_bytes()]) } else { 0 });
+    let (begun, mut taker) = (Instant::now(), Some(answer));
+    let is_here = !matches!(request.body, PassedBody::Coming { .. });
+    let may_repeat = request.is_idempotent && is_here && spec.retries > 0;
+    if may_repeat {
+        shared.health().deposit(shared.health().now());
+    }
+    let mut left = if may_repeat { spec.retries } else { 0 };
+    // A failure that may have run outweighs a later one that certainly did not.
+    let (mut may_have_run, mut unreached): (Option<Outcome>, Option<Outcome>) = (None, None);
+    while let Some((index, call)) = candidates.next() {
+        let info = AttemptInfo {
+            attempt: candidates.attempts(),
+            is_repeated: may_have_run.is_some(),
+            ..AttemptInfo::sole(call).at(index)
+        };
+        let attempt = Attempt::begin(&shared.members[index], responder, 0, info, begun);
+        let outcome = attempt.pass(request, spec.member_timeout, &mut taker).await;
+        // Its head has gone to the client: nothing can be asked of another member.
+        if taker.is_none() {
+            return outcome;
+        }
+        if outcome.reason.never_ran() {
+            unreached = Some(outcome);
+            continue;
+        }
+        let judged = circuit::judge(outcome.reason, outcome.status, outcome.code, true);
+        let is_worth_it = left > 0 && matches!(judged, Judged::Failed(_)) && !candidates.is_exhausted();
+        if !is_worth_it || !shared.health().withdraw(Extra::Retry, shared.health().now()) {
+            return outcome;
+        }
+        left -= 1;
+        may_have_run = Some(outcome);
+    }
+    may_have_run.or(unreached).unwrap_or_else(|| {
+        let node = format!("@{}", spec.name).into();
+        Outcome::failed(node, Reason::Unsendable, "not sent: the cluster has no members")
+    })
+}

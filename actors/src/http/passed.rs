@@ -1,0 +1,120 @@
+//! A request that is passed on to a member as it came, and the head of its answer: for a reverse proxy.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use skitai_wire::http1;
+use skitai_wire::http1::UnsendableHead;
+
+use super::pipe::PipeReader;
+
+/// A request to be passed on. Its headers are those of the client that go from end to end, and those of the proxy: the
+/// caller has removed what concerns one connection alone.
+#[derive(Debug)]
+pub struct PassedRequest {
+    /// The method, any token.
+    pub method: String,
+    /// The path with its query, percent-encoded.
+    pub target: String,
+    /// The value of `host`; `None` for the member's own.
+    pub host: Option<Bytes>,
+    /// All other headers, but for those that frame the body.
+    pub fields: Vec<(String, Bytes)>,
+    /// The body.
+    pub body: PassedBody,
+    /// HTTP defines that the request may be repeated.
+    pub is_idempotent: bool,
+    /// The key for `balance = hash`; `None`: the target.
+    pub key: Option<Box<str>>,
+    /// How long the head of the answer may take, once the request is sent. The member's timeout is a bound, too.
+    pub patience: Duration,
+    /// Octets of the answer that are read ahead of a client that reads slowly.
+    pub buffer: usize,
+}
+
+/// The body of a request that is passed on.
+#[derive(Debug)]
+pub enum PassedBody {
+    /// There is none; `is_said`: the head says so, as that of a POST does.
+    None {
+        /// Whether to send a length of 0.
+        is_said: bool,
+    },
+    /// It is here, so that it can be sent again.
+    Whole(Bytes),
+    /// It comes; without a length it is sent in chunks.
+    Coming {
+        /// The length that the client announced.
+        length: Option<u64>,
+        /// Its octets.
+        pieces: PipeReader,
+    },
+}
+
+/// The head of a member's answer, with the body behind it.
+#[derive(Debug)]
+pub struct PassedAnswer {
+    /// The status.
+    pub code: u16,
+    /// Names in lower case, in their order.
+    pub fields: Vec<(String, Bytes)>,
+    /// The length of the body, if the member announced it.
+    pub length: Option<u64>,
+    /// The body; `None` where the answer has none, whatever its headers say.
+    pub body: Option<PipeReader>,
+    /// The member's authority, as a `host` header has it.
+    pub authority: String,
+}
+
+impl PassedRequest {
+    /// The request may be sent twice: HTTP allows it, and its body is still here.
+    pub(super) fn is_replayable(&self) -> bool {
+        self.is_idempotent && !matches!(self.body, PassedBody::Coming { .. })
+    }
+
+    /// Adds the header of Basic authentication, unless the client sent one of its own.
+    pub(crate) fn login(&mut self, user: &str, password: &str) {
+        const NAME: &str = "authorization";
+        if !self.fields.iter().any(|(name, _)| name == NAME) {
+            let encoded = STANDARD.encode(format!("{user}:{password}"));
+            self.fields.push((NAME.to_owned(), format!("Basic {encoded}").into()));
+        }
+    }
+
+    pub(super) fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+
+    /// Its head, for a member whose own `host` header is given as a whole line.
+    pub(super) fn head(&self, host: &[u8]) -> Result<Vec<u8>, UnsendableHead> {
+        let mut head = Vec::with_capacity(512);
+        http1::write_request_line(&mut head, &self.method, &self.target)?;
+        match &self.host {
+            Some(host) => http1::write_field(&mut head, "host", host)?,
+            None => head.extend_from_slice(host),
+        }
+        match &self.body {
+            PassedBody::None { is_said: false } => {}
+            PassedBody::None { is_said: true } => http1::write_length(&mut head, 0),
+            PassedBody::Whole(body) => http1::write_length(&mut head, body.len()),
+            PassedBody::Coming { length: Some(length), .. } => {
+                http1::write_field(&mut head, "content-length", length.to_string().as_bytes())?;
+            }
+            PassedBody::Coming { length: None, .. } => {
+                http1::write_field(&mut head, "transfer-encoding", b"chunked")?;
+            }
+        }
+        for (name, value) in &self.fields {
+            http1::write_field(&mut head, name, value)?;
+        }
+        head.extend_from_slice(b"\r\n");
+        Ok(head)
+    }
+
+    /// Checks what no member could be sent.
+    pub(crate) fn check(&self) -> Result<(), UnsendableHead> {
+        self.head(b"").map(drop)
+    }
+}

@@ -1,0 +1,379 @@
+//! The leg for a request that is passed on: the body of the request goes out while the answer comes in.
+//!
+//! Nothing is held but one piece each way: octets of the answer are read only as far as its [pipe](super::pipe) has
+//! room, those of the request are taken from its pipe only once the socket has taken the ones before. A clock measures
+//! how long the member is silent while it is the member that is waited for, and not the client.
+
+use std::future::poll_fn;
+use std::io;
+use std::mem::take;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use skitai_wire::http1::{ChunkReader, Framing, Head, HeadReader, LAST_CHUNK, write_chunk};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
+
+use super::arrival::Sent;
+use super::dial::{Progress, Socket, Trace};
+use super::failure;
+use super::failure::ExchangeFailure;
+use super::passed::{PassedBody, PassedRequest};
+use super::pipe::{PipeReader, PipeWriter};
+use super::silence::SilenceClock;
+use crate::outcome::Reason;
+
+/// Buffer of a head, in octets, and the least that a read of a body asks for.
+const ROOM: usize = 4 * 1024;
+/// The most that one read of a body asks for.
+const MORE: usize = 64 * 1024;
+
+/// Both directions of one exchange.
+pub(super) struct Passage<'r> {
+    /// Octets that are being sent, and those behind them.
+    out: Bytes,
+    behind: Bytes,
+    coming: Option<ComingBody<'r>>,
+    sent: Sent,
+    buffer: BytesMut,
+    body: AnswerBody,
+    clock: SilenceClock,
+}
+
+/// The body of a request that comes while it is sent.
+struct ComingBody<'r> {
+    pieces: &'r PipeReader,
+    /// What is missing of the announced length; `None`: it is sent in chunks.
+    left: Option<u64>,
+}
+
+/// What is missing of an answer's body.
+enum AnswerBody {
+    Left(u64),
+    Chunks(ChunkReader),
+    ToTheEnd { is_error: bool },
+}
+
+impl<'r> Passage<'r> {
+    pub(super) fn new(head: Vec<u8>, request: &'r PassedRequest, silence: Duration) -> Passage<'r> {
+        let (behind, coming) = match &request.body {
+            PassedBody::None { .. } => (Bytes::new(), None),
+            PassedBody::Whole(body) => (body.clone(), None),
+            PassedBody::Coming { length, pieces } => (Bytes::new(), Some(ComingBody { pieces, left: *length })),
+        };
+        let mut out = head;
+        // A small body goes along with its head.
+        let behind = if behind.len() <= ROOM {
+            out.extend_from_slice(&behind);
+            Bytes::new()
+        } else {
+            behind
+        };
+        Passage {
+            out: out.into(),
+            behind,
+            coming,
+            sent: Sent::default(),
+            buffer: BytesMut::new(),
+            body: AnswerBody::Left(0),
+            clock: SilenceClock::new(silence, request.patience),
+        }
+    }
+
+    /// Sends the request, or a part of it, until the head of the answer is here.
+    pub(super) async fn head(
+        &mut self,
+        socket: &mut Socket,
+        progress: &Progress,
+        is_head: bool,
+        fields: &mut Vec<(String, Bytes)>,
+    ) -> Result<Head, ExchangeFailure> {
+        let mut reader = HeadReader::default();
+        let head = poll_fn(|context| {
+            let waits_for_client = self.poll_out(socket, progress, context)?;
+            let read = self.poll_head(socket, progress, context, &mut reader, is_head, fields);
+            if read.is_ready() {
+                return read;
+            }
+            self.clock.poll(progress, !waits_for_client, context).map(Err)
+        })
+        .await?;
+        self.buffer.advance(head.end);
+        self.clock.is_answered();
+        self.body = match head.framing {
+            Framing::None => AnswerBody::Left(0),
+            Framing::Length(length) => AnswerBody::Left(length),
+            Framing::Chunked => AnswerBody::Chunks(ChunkReader::default()),
+            Framing::ToTheEnd => AnswerBody::ToTheEnd { is_error: head.code >= 400 },
+        };
+        Ok(head)
+    }
+
+    /// Reads the body into the pipe, to its end, and goes on with the request meanwhile.
+    pub(super) async fn body(
+        &mut self,
+        socket: &mut Socket,
+        progress: &Progress,
+        pipe: &PipeWriter,
+    ) -> Result<(), ExchangeFailure> {
+        poll_fn(|context| {
+            self.poll_out(socket, progress, context)?;
+            let mut waits_for_client = false;
+            let read = self.poll_body(socket, progress, context, pipe, &mut waits_for_client);
+            if read.is_ready() {
+                return read;
+            }
+            self.clock.poll(progress, !waits_for_client, context).map(Err)
+        })
+        .await
+    }
+
+    /// The answer may be silent for any time from now on: its events come when they happen.
+    pub(super) fn may_be_silent(&mut self) {
+        self.clock.stop();
+    }
+
+    /// The whole request was sent, and nothing came behind the answer.
+    pub(super) fn is_clean(&self) -> bool {
+        matches!(self.sent, Sent::Wholly) && self.buffer.is_empty()
+    }
+
+    /// Sends what there is. True while the client's next octets are waited for.
+    fn poll_out(
+        &mut self,
+        socket: &mut Socket,
+        progress: &Progress,
+        context: &mut Context<'_>,
+    ) -> Result<bool, ExchangeFailure> {
+        if !matches!(self.sent, Sent::Partly) {
+            return Ok(false);
+        }
+        match self.poll_sent(socket, progress, context) {
+            Poll::Pending => Ok(self.out.is_empty() && self.coming.is_some()),
+            Poll::Ready(Ok(())) => {
+                self.sent = Sent::Wholly;
+                progress.update(Trace::wholly_sent);
+                self.clock.is_sent();
+                Ok(false)
+            }
+            Poll::Ready(Err(SendFailure::Client(failure))) => Err(failure),
+            Poll::Ready(Err(SendFailure::Socket(error))) => {
+                if progress.get().written == 0 || !failure::is_hang_up(&error) {
+                    return Err(failure::lost(&error, progress.get()));
+                }
+                // The reader has the last word: what the member said before it hung up counts.
+                self.sent = Sent::Broken(error);
+                Ok(false)
+            }
+        }
+    }
+
+    fn poll_sent(
+        &mut self,
+        socket: &mut Socket,
+        progress: &Progress,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), SendFailure>> {
+        loop {
+            while !self.out.is_empty() {
+                let count = ready!(Pin::new(&mut *socket).poll_write(context, &self.out))?;
+                if count == 0 {
+                    return Poll::Ready(Err(SendFailure::Socket(io::ErrorKind::WriteZero.into())));
+                }
+                self.out.advance(count);
+                progress.update(|trace| trace.with_written(count));
+                self.clock.moved();
+            }
+            self.out = take(&mut self.behind);
+            if !self.out.is_empty() {
+                continue;
+            }
+            let Some(coming) = &mut self.coming else {
+                return Pin::new(&mut *socket).poll_flush(context).map_err(SendFailure::Socket);
+            };
+            match coming.pieces.poll_piece(context) {
+                Poll::Pending => {
+                    // What TLS holds back would wait for the client's next octets.
+                    ready!(Pin::new(&mut *socket).poll_flush(context))?;
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Ok(piece))) => self.out = coming.framed(piece)?,
+                Poll::Ready(None) => {
+                    self.out = coming.end()?;
+                    self.coming = None;
+                }
+                Poll::Ready(Some(Err(broken))) => return Poll::Ready(Err(broken_off(&broken.to_string()))),
+            }
+        }
+    }
+
+    fn poll_head(
+        &mut self,
+        socket: &mut Socket,
+        progress: &Progress,
+        context: &mut Context<'_>,
+        reader: &mut HeadReader,
+        is_head: bool,
+        fields: &mut Vec<(String, Bytes)>,
+    ) -> Poll<Result<Head, ExchangeFailure>> {
+        loop {
+            let head = reader.read(&self.buffer, is_head, |_, name, value| {
+                fields.push((name.to_ascii_lowercase(), Bytes::copy_from_slice(value)));
+            });
+            if reader.has_interim() {
+                progress.update(Trace::with_interim);
+            }
+            if let Some(head) = head.map_err(failure::of_head)? {
+                return Poll::Ready(Ok(head));
+            }
+            if let Err(error) = ready!(self.poll_read(socket, progress, context, ROOM)) {
+                return Poll::Ready(Err(self.ended(error.as_ref(), progress)));
+            }
+        }
+    }
+
+    fn poll_body(
+        &mut self,
+        socket: &mut Socket,
+        progress: &Progress,
+        context: &mut Context<'_>,
+        pipe: &PipeWriter,
+        waits_for_client: &mut bool,
+    ) -> Poll<Result<(), ExchangeFailure>> {
+        loop {
+            if self.take_in(pipe)? {
+                return Poll::Ready(Ok(()));
+            }
+            let room = match pipe.poll_room(context) {
+                Poll::Ready(Some(room)) => room,
+                Poll::Ready(None) => {
+                    return Poll::Ready(Err(ExchangeFailure::new(Reason::Cancelled, "the client left")));
+                }
+                Poll::Pending => {
+                    *waits_for_client = true;
+                    return Poll::Pending;
+                }
+            };
+            if let Err(error) = ready!(self.poll_read(socket, progress, context, room)) {
+                let broken = matches!(self.sent, Sent::Broken(_)) || error.is_some();
+                return Poll::Ready(match &self.body {
+                    // A member that refuses a request without reading it resets the connection, which also ends its
+                    // refusal. A good answer that ends so may be truncated.
+                    AnswerBody::ToTheEnd { is_error } if *is_error || !broken => Ok(()),
+                    _ => Err(self.ended(error.as_ref(), progress)),
+                });
+            }
+        }
+    }
+
+    /// Moves what came of the body into the pipe; true at its end.
+    pub(super) fn take_in(&mut self, pipe: &PipeWriter) -> Result<bool, ExchangeFailure> {
+        match &mut self.body {
+            AnswerBody::Left(left) => {
+                let length = usize::try_from(*left).unwrap_or(usize::MAX).min(self.buffer.len());
+                *left -= length as u64;
+                pipe.push(self.buffer.split_to(length).freeze());
+                Ok(*left == 0)
+            }
+            AnswerBody::Chunks(reader) => {
+                while !self.buffer.is_empty() && !reader.is_done() {
+                    let piece = reader.read(&self.buffer).map_err(failure::of_body)?;
+                    pipe.push(self.buffer.split_to(piece.used).freeze().slice(piece.content));
+                }
+                Ok(reader.is_done())
+            }
+            AnswerBody::ToTheEnd { .. } => {
+                pipe.push(self.buffer.split().freeze());
+                Ok(false)
+            }
+        }
+    }
+
+    /// Reads once, at most so many octets. An end is an error without a cause.
+    fn poll_read(
+        &mut self,
+        socket: &mut Socket,
+        progress: &Progress,
+        context: &mut Context<'_>,
+        most: usize,
+    ) -> Poll<Result<(), Option<io::Error>>> {
+        if self.buffer.is_empty() {
+            // No memory for a member that is silent.
+            ready!(socket.poll_readable(context));
+        }
+        let wanted = match self.body {
+            AnswerBody::Left(left @ 1..) => usize::try_from(left).unwrap_or(MORE),
+            _ => ROOM * 4,
+        };
+        let most = most.min(wanted).clamp(1, MORE);
+        if self.buffer.capacity() - self.buffer.len() < most.min(ROOM) {
+            self.buffer.reserve(most);
+        }
+        let mut room = (&mut self.buffer).limit(most);
+        // A new future for each poll is safe: `read_buf` keeps no state between polls.
+        let read = pin!(socket.read_buf(&mut room)).poll(context);
+        Poll::Ready(match ready!(read) {
+            Ok(0) => Err(None),
+            Ok(count) => {
+                progress.update(|trace| trace.with_read(count));
+                self.clock.moved();
+                Ok(())
+            }
+            Err(error) => Err(Some(error)),
+        })
+    }
+
+    /// The connection ended before the answer.
+    fn ended(&self, error: Option<&io::Error>, progress: &Progress) -> ExchangeFailure {
+        let broken = match &self.sent {
+            Sent::Broken(broken) => Some(broken),
+            Sent::Partly | Sent::Wholly => error,
+        };
+        broken.map_or_else(|| failure::closed(progress.get()), |broken| failure::lost(broken, progress.get()))
+    }
+}
+
+impl ComingBody<'_> {
+    /// A piece as it is sent.
+    fn framed(&mut self, piece: Bytes) -> Result<Bytes, SendFailure> {
+        match &mut self.left {
+            Some(left) => {
+                let rest = left.checked_sub(piece.len() as u64);
+                *left = rest.ok_or_else(|| broken_off("the client's body is longer than announced"))?;
+                Ok(piece)
+            }
+            None => {
+                let mut chunk = Vec::with_capacity(piece.len() + 16);
+                write_chunk(&mut chunk, &piece);
+                Ok(chunk.into())
+            }
+        }
+    }
+
+    /// What ends the body.
+    fn end(&self) -> Result<Bytes, SendFailure> {
+        match self.left {
+            None => Ok(Bytes::from_static(LAST_CHUNK)),
+            Some(0) => Ok(Bytes::new()),
+            Some(_) => Err(broken_off("the client's body is shorter than announced")),
+        }
+    }
+}
+
+/// Why the request could not be sent to its end.
+enum SendFailure {
+    Socket(io::Error),
+    Client(ExchangeFailure),
+}
+
+impl From<io::Error> for SendFailure {
+    fn from(error: io::Error) -> SendFailure {
+        SendFailure::Socket(error)
+    }
+}
+
+/// The client is the cause, so that nothing is said of the member.
+fn broken_off(why: &str) -> SendFailure {
+    SendFailure::Client(ExchangeFailure::new(Reason::Cancelled, format!("the request was not sent to its end: {why}")))
+}

@@ -1,0 +1,155 @@
+//! The reverse proxy: a request to a mount that leads to a cluster is passed on to one of its members.
+//!
+//! The member is chosen, limited and judged by the same actor as for a call of `was.lb`; what it answers is passed back
+//! as it comes. Bodies go both ways at the pace of the slower side, through pipes with a bound (decision 0031). Read in
+//! this order:
+//!
+//! - here: [`pass`], one request from its head to the head of its answer;
+//! - [`target`]: the path at the member;
+//! - [`head`]: which headers go on; [`forwarding`]: what the member is told of the client and the proxies; [`via`]: the
+//!   guard against loops;
+//! - [`upload`]: the body of the request; [`answer`]: the answer, with [`rewriting`] of what points to the member.
+
+mod answer;
+mod forwarding;
+mod head;
+mod rewriting;
+mod target;
+mod upload;
+mod via;
+
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use actix_web::HttpResponse;
+use actix_web::dev::Payload;
+use actix_web::http::{Method, header};
+use bytes::Bytes;
+use skitai_actors::cluster::PassOn;
+use skitai_actors::http::passed::{PassedBody, PassedRequest};
+use skitai_actors::spec::Spread;
+use tokio::sync::oneshot;
+
+use self::upload::{Arriving, ClientBody};
+use crate::app::calls::budget;
+use crate::app::calls::budget::Budget;
+use crate::app::calls::results::AllFailed;
+use crate::app::routing::mount::{Mount, PassTo};
+use crate::app::services::Services;
+use crate::app::{Error, Request};
+use crate::config::{Affinity, PassedHost};
+
+/// The latest end of an exchange: a stream may go on for as long as both sides want.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Octets of a request's body between the client and the member.
+const UPLOAD_ROOM: usize = 64 * 1024;
+
+/// Passes a request on, and returns the answer, whose body follows. `path` is the request's, without needless escapes.
+pub(crate) async fn pass(
+    services: &Services,
+    (mount, to): (&Mount, &PassTo),
+    path: &str,
+    request: &Request,
+    payload: Payload,
+) -> Result<HttpResponse, Error> {
+    if request.method == Method::TRACE {
+        return Err(Error::new(405, "TRACE is not passed on: its answer would show what proxies have added"));
+    }
+    if is_grpc(request) {
+        return Err(Error::new(
+            501,
+            "gRPC is not passed on: it needs HTTP/2 and trailers, and this proxy speaks HTTP/1.1",
+        ));
+    }
+    let (actor, roster) = services
+        .cluster(&to.route.cluster)
+        .ok_or_else(|| Error::new(502, format!("the cluster @{} is not declared", to.route.cluster)))?;
+    let budget =
+        Budget::new(services.site.server.deadline, Instant::now(), budget::asked(&request.headers), request.begun);
+    let target = target::at_member(mount.rest_of(path).unwrap_or(""), request.uri.query(), &to.route.folder)?;
+    let fields = head::fields(request, mount.path(), budget.remaining_ms(Instant::now()))?;
+    let (body, mut upload) = match upload::begin(request, payload, to.rules.max_body).await? {
+        Arriving::Nothing => {
+            let is_said = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
+            (PassedBody::None { is_said }, None)
+        }
+        Arriving::Whole(body) => (PassedBody::Whole(body), None),
+        Arriving::Coming(length, payload) => {
+            let (upload, pieces) = ClientBody::new(payload, UPLOAD_ROOM, to.rules.max_body);
+            (PassedBody::Coming { length, pieces }, Some(upload))
+        }
+    };
+    let passed = PassedRequest {
+        method: request.method.as_str().to_owned(),
+        target,
+        host: host(request, &to.rules.host),
+        fields,
+        body,
+        is_idempotent: matches!(
+            request.method,
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+        ),
+        key: to.rules.affinity.as_ref().map(|affinity| key(request, affinity)),
+        patience: budget.latest_wait().saturating_duration_since(Instant::now()),
+        buffer: to.rules.buffer,
+    };
+    let lineup = roster.lineup();
+    let slots = lineup.slots(Spread::One);
+    let (sender, mut head) = oneshot::channel();
+    let pass = PassOn { lineup, request: passed, answer: sender };
+    let mut replies = actor.ask_for(request.party, pass, slots, None, Instant::now() + LONGEST);
+    let answered = poll_fn(|context| {
+        if let Some(upload) = &mut upload {
+            upload.poll(context);
+        }
+        Pin::new(&mut head).poll(context)
+    });
+    match answered.await {
+        Ok(passed) => Ok(answer::reply(passed, upload, replies, mount.path(), to)),
+        Err(_) => {
+            if let Some(error) = upload.and_then(ClientBody::into_error) {
+                return Err(error);
+            }
+            // Its sender is gone, so that the outcome is here or about to be.
+            let mut outcomes = replies.gather(Instant::now() + LONGEST).await;
+            let outcome = outcomes.pop().ok_or_else(|| Error::new(502, "no answer"))?;
+            Err(AllFailed::of(vec![outcome]).into())
+        }
+    }
+}
+
+/// What the member gets as `Host`; `None` for its own.
+fn host(request: &Request, rule: &PassedHost) -> Option<Bytes> {
+    match rule {
+        PassedHost::Kept => request.headers.get(header::HOST).map(|host| Bytes::copy_from_slice(host.as_bytes())),
+        PassedHost::Members => None,
+        PassedHost::Named(name) => Some(Bytes::copy_from_slice(name.as_bytes())),
+    }
+}
+
+/// What keeps a client at its member.
+fn key(request: &Request, affinity: &Affinity) -> Box<str> {
+    let own = match affinity {
+        Affinity::Address => None,
+        Affinity::Cookie(name) => cookie(request, name),
+        Affinity::Header(name) => request.get_header(name),
+    };
+    match own {
+        Some(own) => own.into(),
+        None => request.get_remote_addr().map_or_else(Box::default, |address| address.to_string().into()),
+    }
+}
+
+/// The first cookie of this name, as it was sent.
+fn cookie<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
+    let lines = request.headers.get_all(header::COOKIE).filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+fn is_grpc(request: &Request) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    let kind = request.headers.get(header::CONTENT_TYPE).map_or(&[][..], |kind| kind.as_bytes());
+    kind.len() >= GRPC.len() && kind[..GRPC.len()].eq_ignore_ascii_case(GRPC)
+}

@@ -1,0 +1,69 @@
+//! The headers that go from end to end, and those that concern one connection alone (RFC 9110, 7.6.1).
+
+use actix_web::http::header::{self, HeaderMap};
+use bytes::Bytes;
+
+use super::{forwarding, via};
+use crate::app::calls::budget;
+use crate::app::{Error, Request};
+
+/// Headers of one connection, whether or not `Connection` lists them. `expect` and what frames a body are each side's
+/// own; `proxy` is no header of HTTP, and CGI programs take it for a setting of theirs.
+const OF_ONE_CONNECTION: [&str; 12] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+    "expect",
+    "proxy",
+    "proxy-authorization",
+    "proxy-authenticate",
+];
+
+/// The words that the lines of `Connection` list, in lower case.
+pub(super) fn listed<'v>(lines: impl Iterator<Item = &'v [u8]>) -> Vec<String> {
+    let mut words = Vec::new();
+    for line in lines {
+        for word in line.split(|&octet| octet == b',') {
+            words.push(String::from_utf8_lossy(word.trim_ascii()).to_ascii_lowercase());
+        }
+    }
+    words
+}
+
+/// Whether a header, whose name is in lower case, stays on its connection.
+pub(super) fn stays(name: &str, listed: &[String]) -> bool {
+    OF_ONE_CONNECTION.contains(&name) || listed.iter().any(|word| word == name)
+}
+
+/// All lines of a header as one, as a List may be written (RFC 9110, 5.3).
+pub(super) fn joined(headers: &HeaderMap, name: &str) -> String {
+    let lines: Vec<_> = headers.get_all(name).map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    lines.join(", ")
+}
+
+/// The headers for the member, but for `host` and what frames the body. `left_ms`: the time that is left for an answer.
+pub(super) fn fields(request: &Request, mount: &str, left_ms: u64) -> Result<Vec<(String, Bytes)>, Error> {
+    let headers = &request.headers;
+    let passed = joined(headers, header::VIA.as_str());
+    via::check(&passed)?;
+    let listed = listed(headers.get_all(header::CONNECTION).map(|line| line.as_bytes()));
+    let is_trusted = forwarding::is_by_trusted(request);
+    let mut fields = Vec::with_capacity(headers.len() + 8);
+    for (name, value) in headers {
+        let name = name.as_str();
+        let is_replaced = matches!(name, "host" | "content-length" | "via" | budget::HEADER)
+            || forwarding::is_replaced(name, is_trusted);
+        if !is_replaced && !stays(name, &listed) {
+            fields.push((name.to_owned(), Bytes::copy_from_slice(value.as_bytes())));
+        }
+    }
+    fields.push(("via".to_owned(), via::with_own(&passed, request.version()).into()));
+    fields.push((budget::HEADER.to_owned(), left_ms.to_string().into()));
+    forwarding::add(&mut fields, request, mount, is_trusted);
+    Ok(fields)
+}

@@ -1,0 +1,188 @@
+//! Which member is asked, when another one is, and what a client is told when none answers.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::{RawMember, before};
+use crate::harness::server::{ADMIN_PASSWORD, Scenario};
+use crate::harness::{Reply, TestServer, eventually, ports};
+use crate::status::basic;
+
+const FINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
+
+fn among(members: &[String], more: &str) -> Scenario {
+    TestServer::site().route("/articles = @web").section(&format!("[@web]\nmembers = {}\n{more}", members.join(", ")))
+}
+
+fn message(reply: &Reply) -> String {
+    reply.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_member_that_is_down_is_passed_over() {
+    let member = RawMember::answering(FINE);
+    let down = format!("127.0.0.1:{}", ports::free());
+    let site = among(&[down, member.node()], "balance = round_robin\neject_after = 1000").start();
+    let body = vec![b'x'; 100_000];
+    for nth in 0..6 {
+        site.get("/articles").expect_code(200);
+        // Nothing of the body was sent to the one that is down.
+        site.ask("POST", "/articles", &[], &body[nth..]).expect_code(200);
+    }
+    assert_eq!(member.asked().iter().filter(|asked| asked.line().starts_with("POST")).count(), 6);
+}
+
+#[test]
+fn what_may_have_run_is_not_sent_again() {
+    let breaks = || {
+        RawMember::start(|talk| {
+            talk.request()?;
+            None
+        })
+    };
+    for (method, retries, expected, asked) in
+        [("GET", 1, 200, 1), ("PUT", 1, 200, 1), ("POST", 1, 502, 1), ("GET", 0, 502, 1), ("PATCH", 1, 502, 1)]
+    {
+        let (broken, fine) = (breaks(), RawMember::answering(FINE));
+        let more = format!("balance = round_robin\nretries = {retries}");
+        let site = among(&[broken.node(), fine.node()], &more).start();
+        // The first member is the first to be asked; `round_robin` begins anywhere.
+        let mut reply = site.ask(method, "/articles", &[], b"abc");
+        if broken.asked().is_empty() {
+            reply = site.ask(method, "/articles", &[], b"abc");
+        }
+        assert_eq!((reply.code, broken.asked().len()), (expected, asked), "{method}: {}", reply.text());
+        if expected == 200 {
+            assert!(fine.asked().iter().all(|asked| asked.body == b"abc"));
+        } else {
+            assert!(message(&reply).contains("closed"), "{}", reply.text());
+        }
+    }
+}
+
+#[test]
+fn each_failure_has_its_status_and_its_reason() {
+    let told = |conduct: RawMember, more: &str| {
+        let site = among(&[conduct.node()], more).start();
+        let reply = site.get("/articles");
+        (reply.code, message(&reply))
+    };
+    let silent = || {
+        RawMember::start(|talk| {
+            talk.head()?;
+            talk.is_left();
+            None
+        })
+    };
+    let (code, why) = told(silent(), "member_timeout = 200ms");
+    assert!(code == 504 && why.contains("no answer within"), "{code} {why}");
+    let (code, why) = told(RawMember::answering("220 this is no HTTP\r\n\r\n"), "");
+    assert!(code == 502 && why.contains("not HTTP"), "{code} {why}");
+    let two = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nfine";
+    let (code, why) = told(RawMember::answering(two), "");
+    assert!(code == 502 && why.contains("two lengths"), "{code} {why}");
+    let (code, why) = told(RawMember::start(|talk| talk.reset()), "");
+    assert!(code == 502, "{code} {why}");
+    let down = format!("127.0.0.1:{}", ports::free());
+    let reply = among(&[down], "").start().get("/articles").expect_code(502);
+    assert!(message(&reply).contains("refused"), "{}", reply.text());
+    // A request has its own time, too.
+    let member = silent();
+    let site = among(&[member.node()], "").start();
+    let reply = site.ask("GET", "/articles", &[("X-Request-Timeout-Ms", "200")], b"").expect_code(504);
+    assert!(message(&reply).contains("before the deadline"), "{}", reply.text());
+}
+
+#[test]
+fn nobody_waits_longer_for_a_connection_than_for_an_answer() {
+    let member = RawMember::start(|talk| {
+        talk.head()?;
+        talk.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")?;
+        talk.is_left();
+        None
+    });
+    let site = among(&[member.node()], "connections = 1\nmember_timeout = 200ms").server("threads", "1").start();
+    let mut held = site.begin("/articles");
+    assert_eq!(held.read_head().code, 200);
+    let reply = site.get("/articles").expect_code(503);
+    assert!(message(&reply).contains("no connection to the member was free"), "{}", reply.text());
+    assert_eq!(reply.header("retry-after"), "1");
+    assert!(!held.is_silent_for(Duration::from_millis(1)), "the stream goes on");
+}
+
+#[test]
+fn answers_of_any_status_pass_and_the_health_is_that_of_calls() {
+    let member = RawMember::answering("HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nbusy");
+    let site = before(&member).start();
+    let reply = site.get("/articles").expect_code(503);
+    assert_eq!((reply.text().as_str(), reply.header("retry-after")), ("busy", "7"));
+    let login = basic("admin", ADMIN_PASSWORD);
+    let headers = [("Authorization", login.as_str()), ("Accept", "application/json")];
+    let status = site.ask("GET", "/status", &headers, b"");
+    let text = status.expect_code(200).text();
+    assert!(text.contains("HTTP 503") && text.contains("\"pass\""), "{text}");
+}
+
+#[test]
+fn a_client_stays_at_its_member() {
+    let members: Vec<RawMember> = (0..3).map(|_| RawMember::answering(FINE)).collect();
+    let nodes: Vec<String> = members.iter().map(RawMember::node).collect();
+    let counts = || members.iter().map(|member| member.asked().len()).collect::<Vec<_>>();
+    // What tells the clients apart, by each kind of key.
+    for (affinity, header, value) in [
+        ("cookie:sid", "Cookie", "x=1; sid=NTH; y=2"),
+        ("header:X-User", "X-User", "NTH"),
+        ("address", "X-Forwarded-For", "10.0.0.NTH"),
+    ] {
+        let more = format!("balance = hash\n[mount /articles]\naffinity = {affinity}");
+        let site = among(&nodes, &more).server("trusted_proxies", "127.0.0.1").start();
+        let mut asked_at_all = [false; 3];
+        for nth in 0..24 {
+            let value = value.replace("NTH", &nth.to_string());
+            let before = counts();
+            for round in 0..3 {
+                site.ask("GET", &format!("/articles/{round}"), &[(header, &value)], b"").expect_code(200);
+            }
+            let after = counts();
+            let at: Vec<usize> = (0..3).filter(|&member| after[member] > before[member]).collect();
+            assert_eq!(at.len(), 1, "{affinity} {value}: {before:?} {after:?}");
+            asked_at_all[at[0]] = true;
+        }
+        assert_eq!(asked_at_all, [true; 3], "{affinity}");
+    }
+}
+
+#[test]
+fn members_that_die_under_load_cost_no_get_and_double_no_post() {
+    let mut members: Vec<RawMember> = (0..3).map(|_| RawMember::answering(FINE)).collect();
+    let nodes: Vec<String> = members.iter().map(RawMember::node).collect();
+    let site = among(&nodes, "balance = round_robin\nretries = 2").start();
+    let (served, mut posted) = (AtomicUsize::new(0), Vec::new());
+    let (served, site) = (&served, &site);
+    std::thread::scope(|threads| {
+        for client in 0..4 {
+            threads.spawn(move || {
+                for nth in 0..150 {
+                    site.get(&format!("/articles/{client}/{nth}")).expect_code(200);
+                    // One that may have run fails, and is not sent again.
+                    let reply = site.ask("POST", &format!("/articles/p{client}x{nth}"), &[], b"abc");
+                    assert!(matches!(reply.code, 200 | 502), "{}", reply.text());
+                    served.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        for after in [150, 300] {
+            eventually("clients are served", || (served.load(Ordering::SeqCst) >= after).then_some(()));
+            let dead = members.remove(0);
+            posted.extend(dead.asked());
+        }
+    });
+    posted.extend(members.iter().flat_map(RawMember::asked));
+    let mut posted: Vec<&str> =
+        posted.iter().map(|asked| asked.line()).filter(|line| line.starts_with("POST")).collect();
+    let count = posted.len();
+    posted.sort_unstable();
+    posted.dedup();
+    assert_eq!(posted.len(), count, "no POST came to two members");
+    assert!(count > 500, "{count}");
+}

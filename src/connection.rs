@@ -48,7 +48,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_http::body::BoxBody;
@@ -166,6 +166,10 @@ pub(crate) struct Refused<'h> {
 /// Octets that the client will send in another protocol, in the extensions of a request that offers an upgrade. For a
 /// service that answers 101; others ignore it.
 pub(crate) struct Tunnel(pub(crate) Payload);
+
+/// Work that goes on while a reply is sent, whether or not its client reads: in the extensions of a reply whose service
+/// still reads its request. It is called whenever the connection is polled.
+pub(crate) struct WhileSent(pub(crate) Box<dyn FnMut(&mut Context<'_>)>);
 
 /// Drives a connection to its end. It is in the list of its thread from this call on, before the future is polled: a
 /// server that ends waits for it. `peer` is `None` if the client left before it could be asked for.

@@ -8,13 +8,18 @@
 //! - [`target`]: the path at the member;
 //! - [`head`]: which headers go on; [`forwarding`]: what the member is told of the client and the proxies; [`via`]: the
 //!   guard against loops;
-//! - [`upload`]: the body of the request; [`answer`]: the answer, with [`rewriting`] of what points to the member.
+//! - [`affinity`]: what keeps a client at its member;
+//! - [`upload`]: the body of the request; [`answer`]: the answer, with [`rewriting`] of what points to the member;
+//! - [`upgrade`]: which other protocol a member is offered; [`tunnel`]: what goes both ways once it has taken it.
 
+mod affinity;
 mod answer;
 mod forwarding;
 mod head;
 mod rewriting;
 mod target;
+mod tunnel;
+mod upgrade;
 mod upload;
 mod via;
 
@@ -27,10 +32,12 @@ use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
 use bytes::Bytes;
 use skitai_actors::cluster::PassOn;
-use skitai_actors::http::passed::{PassedBody, PassedRequest};
+use skitai_actors::http::passed::{PassedBody, PassedRequest, PassedUpgrade};
+use skitai_actors::http::pipe::pipe;
 use skitai_actors::spec::Spread;
 use tokio::sync::oneshot;
 
+use self::affinity::Keeper;
 use self::upload::{Arriving, ClientBody};
 use crate::app::calls::budget;
 use crate::app::calls::budget::Budget;
@@ -39,11 +46,14 @@ use crate::app::routing::mount::{Mount, PassTo};
 use crate::app::services::Services;
 use crate::app::{Error, Request};
 use crate::config::{Affinity, PassedHost};
+use crate::connection::Tunnel;
 
 /// The latest end of an exchange: a stream may go on for as long as both sides want.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Octets of a request's body between the client and the member.
 const UPLOAD_ROOM: usize = 64 * 1024;
+/// The member takes the protocol that it was offered.
+const SWITCHING: u16 = 101;
 
 /// Passes a request on, and returns the answer, whose body follows. `path` is the request's, without needless escapes.
 pub(crate) async fn pass(
@@ -52,6 +62,7 @@ pub(crate) async fn pass(
     path: &str,
     request: &Request,
     payload: Payload,
+    tunnel: Option<Tunnel>,
 ) -> Result<HttpResponse, Error> {
     if request.method == Method::TRACE {
         return Err(Error::new(405, "TRACE is not passed on: its answer would show what proxies have added"));
@@ -65,10 +76,23 @@ pub(crate) async fn pass(
     let (actor, roster) = services
         .cluster(&to.route.cluster)
         .ok_or_else(|| Error::new(502, format!("the cluster @{} is not declared", to.route.cluster)))?;
-    let budget =
-        Budget::new(services.site.server.deadline, Instant::now(), budget::asked(&request.headers), request.begun);
+    let budget = Budget::new(
+        to.rules.deadline.unwrap_or(services.site.server.deadline),
+        Instant::now(),
+        budget::asked(&request.headers),
+        request.begun,
+    );
     let target = target::at_member(mount.rest_of(path).unwrap_or(""), request.uri.query(), &to.route.folder)?;
-    let fields = head::fields(request, mount.path(), budget.remaining_ms(Instant::now()))?;
+    let fields = head::fields(request, mount.path(), budget.remaining_ms(Instant::now()), &to.rules.of_requests)?;
+    let offer = upgrade::offer(request, tunnel, &to.rules.upgrades)?;
+    let (to_member, upgrade) = match &offer {
+        None => (None, None),
+        Some(offer) => {
+            let (writer, octets) = pipe(UPLOAD_ROOM);
+            let upgrade = PassedUpgrade { protocol: offer.protocol.clone(), accept: offer.accept.clone(), octets };
+            (Some(writer), Some(upgrade))
+        }
+    };
     let (body, mut upload) = match upload::begin(request, payload, to.rules.max_body).await? {
         Arriving::Nothing => {
             let is_said = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
@@ -80,18 +104,24 @@ pub(crate) async fn pass(
             (PassedBody::Coming { length, pieces }, Some(upload))
         }
     };
+    let affinity = to.rules.affinity.as_ref();
+    let keeper = Keeper::of(&services.member_sealer, &to.route.cluster);
+    let mut kept = keeper.look(request, affinity);
     let passed = PassedRequest {
         method: request.method.as_str().to_owned(),
         target,
         host: host(request, &to.rules.host),
         fields,
         body,
+        upgrade,
         is_idempotent: matches!(
             request.method,
             Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
         ),
-        key: to.rules.affinity.as_ref().map(|affinity| key(request, affinity)),
+        key: kept.key.take(),
+        prefers: kept.node.clone(),
         patience: budget.latest_wait().saturating_duration_since(Instant::now()),
+        silence: to.rules.silence,
         buffer: to.rules.buffer,
     };
     let lineup = roster.lineup();
@@ -106,7 +136,21 @@ pub(crate) async fn pass(
         Pin::new(&mut head).poll(context)
     });
     match answered.await {
-        Ok(passed) => Ok(answer::reply(passed, upload, replies, mount.path(), to)),
+        Ok(passed) => {
+            let node = passed.node.clone();
+            let mut reply = match (offer, to_member) {
+                (Some(offer), Some(to_member)) if passed.code == SWITCHING => {
+                    let (head, member) = answer::head(passed, mount.path(), to);
+                    let ways = (to_member, member.ok_or_else(|| Error::new(502, "a 101 has no way back"))?);
+                    tunnel::reply(head, offer, ways, replies, services.lifecycle.closing(), to.rules.idle)
+                }
+                _ => answer::reply(passed, upload, replies, mount.path(), to),
+            };
+            if affinity == Some(&Affinity::Sealed) {
+                keeper.tell(&mut reply, &node, &kept, request, mount.path());
+            }
+            Ok(reply)
+        }
         Err(_) => {
             if let Some(error) = upload.and_then(ClientBody::into_error) {
                 return Err(error);
@@ -126,26 +170,6 @@ fn host(request: &Request, rule: &PassedHost) -> Option<Bytes> {
         PassedHost::Members => None,
         PassedHost::Named(name) => Some(Bytes::copy_from_slice(name.as_bytes())),
     }
-}
-
-/// What keeps a client at its member.
-fn key(request: &Request, affinity: &Affinity) -> Box<str> {
-    let own = match affinity {
-        Affinity::Address => None,
-        Affinity::Cookie(name) => cookie(request, name),
-        Affinity::Header(name) => request.get_header(name),
-    };
-    match own {
-        Some(own) => own.into(),
-        None => request.get_remote_addr().map_or_else(Box::default, |address| address.to_string().into()),
-    }
-}
-
-/// The first cookie of this name, as it was sent.
-fn cookie<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
-    let lines = request.headers.get_all(header::COOKIE).filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 fn is_grpc(request: &Request) -> bool {

@@ -14,7 +14,7 @@
 //!   connections;
 //! - `client`: awc in place of these three, on sockets of `canonical`;
 //! - [`passed`]: a request that is passed on as it came, for a reverse proxy; `passing`: its leg, with the clock
-//!   `silence`; [`pipe`]: its bodies;
+//!   `silence`; [`pipe`]: its bodies; `coming`: what is sent of them;
 //! - `tls`: trusted roots;
 //! - `failure`: the meaning of a failed exchange, and whether the call may have run;
 //! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `gunzip`: decompresses it; `retry_after`: parses
@@ -24,6 +24,7 @@ mod answer;
 mod arrival;
 mod canonical;
 mod client;
+mod coming;
 mod dial;
 mod exchange;
 mod failure;
@@ -47,7 +48,7 @@ pub use request::{Decode, Method, Request, next_id};
 #[cfg(test)]
 pub(crate) use dial::Trace;
 pub(crate) use dial::{Progress, Stage};
-pub(crate) use origin::pass::AnswerTaker;
+pub(crate) use origin::pass::{AnswerTaker, SWITCHING};
 pub(crate) use origin::{BadHost, Endpoint, Origin, OriginLimits};
 pub(crate) use pool::KEEP_ALIVE;
 pub(crate) use prepared::PreparedRequest;

@@ -272,9 +272,9 @@ impl Outcome {
         self
     }
 
-    /// True for a complete and good answer: status 3, and on HTTP a 2xx code.
+    /// True for a complete and good answer: status 3, and on HTTP a 2xx code, or a 101 that was asked for.
     pub fn is_ok(&self) -> bool {
-        self.status == Status::Completed && (self.code == 0 || (200..300).contains(&self.code))
+        self.status == Status::Completed && (matches!(self.code, 0 | 101) || (200..300).contains(&self.code))
     }
 
     /// True for a good answer whose member reported no gap of its own.

@@ -8,7 +8,7 @@ use skitai_actors::cache::Store;
 use skitai_actors::cluster::{Cluster, Roster, UrlClient};
 use skitai_actors::db::{AdHoc, Database};
 use skitai_actors::kit::ActorRef;
-use skitai_actors::session::{SealedCookies, SessionActor};
+use skitai_actors::session::{SealedCookies, Sealer, SessionActor};
 use skitai_actors::spec::DbSpec;
 use skitai_actors::status::{self, StatusActor};
 use skitai_wire::Value;
@@ -32,6 +32,8 @@ pub(crate) struct Services {
     pub(crate) web: ActorRef<UrlClient>,
     pub(crate) ad_hoc_db: ActorRef<AdHoc>,
     pub(crate) sessions: ActorRef<SessionActor<SealedCookies>>,
+    /// Seals which member a client of the proxy has.
+    pub(crate) member_sealer: Arc<Sealer>,
     pub(crate) status: ActorRef<StatusActor>,
     /// The counters of this thread's edge.
     pub(crate) counts: Arc<Counts>,

@@ -363,11 +363,31 @@ pub(super) const PROXY_MAX_BODY: Key =
     key("proxy_max_body", size(0, 1024 * 1024 * MIB), "0", "largest body of a request; 0 for any");
 pub(super) const PROXY_REWRITE: Key =
     key("proxy_rewrite", KeyKind::Flag, "yes", "translate redirects and the paths of cookies to those of the mount");
+pub(super) const PROXY_TIMEOUT: Key = key(
+    "proxy_timeout",
+    time(1, HOUR),
+    "",
+    "how long a member may be silent; the cluster's `member_timeout` if not given",
+);
+pub(super) const PROXY_DEADLINE: Key =
+    key("proxy_deadline", time(1, HOUR), "", "how long the head of an answer may take; `deadline` if not given");
+pub(super) const PROXY_REQUEST_HEADERS: Key =
+    key("proxy_request_headers", KeyKind::Text, "", "for members: `Name: value` is set, `-Name` is taken away");
+pub(super) const PROXY_ANSWER_HEADERS: Key =
+    key("proxy_answer_headers", KeyKind::Text, "", "for clients: `Name: value` is set, `-Name` is taken away");
+pub(super) const PROXY_UPGRADE: Key = key(
+    "proxy_upgrade",
+    KeyKind::Phrase,
+    "",
+    "other protocols that clients may speak to members, with commas between them; WebSocket is always one",
+);
+pub(super) const PROXY_IDLE: Key =
+    key("proxy_idle", time(0, 7 * DAY), "3600", "how long such a protocol may be silent both ways; 0 for ever");
 pub(super) const AFFINITY: Key = key(
     "affinity",
     KeyKind::Text,
     "",
-    "what requests to the same member have in common: `address`, `cookie:NAME` or `header:NAME`; the target if not given",
+    "what keeps a client at its member: `cookie` (a sealed one of ours), `address`, `cookie:NAME` or `header:NAME`",
 );
 pub(super) const DENY: Key = key("deny", KeyKind::Networks, "", "clients that may not come in, written as in `allow`");
 
@@ -552,6 +572,12 @@ pub const MOUNT: &[Key] = &[
     PROXY_BUFFER,
     PROXY_MAX_BODY,
     PROXY_REWRITE,
+    PROXY_TIMEOUT,
+    PROXY_DEADLINE,
+    PROXY_REQUEST_HEADERS,
+    PROXY_ANSWER_HEADERS,
+    PROXY_UPGRADE,
+    PROXY_IDLE,
     AFFINITY,
 ];
 

@@ -2,15 +2,17 @@
 //! are for such a mount alone.
 
 use std::fmt;
+use std::time::Duration;
 
 use skitai_actors::spec::Balance;
 
+use super::header_rules::HeaderRule;
 use super::ini::Section;
-use super::keys;
 use super::keys::Key;
 use super::reading::{Reading, find};
 use super::report::Problem;
 use super::settings::{Declared, RouteLine, RouteTarget, default_of};
+use super::{header_rules, keys, values};
 
 /// Where the requests to a mount are passed on to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +34,23 @@ pub struct PassRules {
     pub max_body: Option<u64>,
     /// Whether redirects and the paths of cookies are translated.
     pub rewrites: bool,
+    /// How long a member may be silent; `None`: the cluster's `member_timeout`.
+    pub silence: Option<Duration>,
+    /// How long the head of an answer may take, from the request's last octet on; `None`: the site's `deadline`.
+    pub deadline: Option<Duration>,
+    /// What is set and taken away of the headers for members, after all else.
+    pub of_requests: Vec<HeaderRule>,
+    /// The same of the headers for clients.
+    pub of_answers: Vec<HeaderRule>,
+    /// Other protocols than WebSocket that are passed on behind a 101, as clients name them.
+    pub upgrades: Vec<String>,
+    /// How long one may be silent both ways; `None` for ever.
+    pub idle: Option<Duration>,
     /// What keeps a client at its member; `None` for the target of each request.
     pub affinity: Option<Affinity>,
 }
 
-/// What requests that go to the same member have in common, in a cluster with `balance = hash`.
+/// What requests that go to the same member have in common. All but the sealed cookie need `balance = hash`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Affinity {
     /// The address of the real client.
@@ -45,6 +59,8 @@ pub enum Affinity {
     Cookie(String),
     /// A header; without it the address.
     Header(String),
+    /// A cookie of the proxy that names the member. Any `balance` chooses the first one.
+    Sealed,
 }
 
 /// What members get as `Host`.
@@ -59,8 +75,19 @@ pub enum PassedHost {
 }
 
 /// The keys that only such a mount may have.
-const KEYS: [&Key; 5] =
-    [&keys::PROXY_HOST, &keys::PROXY_BUFFER, &keys::PROXY_MAX_BODY, &keys::PROXY_REWRITE, &keys::AFFINITY];
+const KEYS: [&Key; 11] = [
+    &keys::PROXY_HOST,
+    &keys::PROXY_BUFFER,
+    &keys::PROXY_MAX_BODY,
+    &keys::PROXY_REWRITE,
+    &keys::PROXY_TIMEOUT,
+    &keys::PROXY_DEADLINE,
+    &keys::PROXY_REQUEST_HEADERS,
+    &keys::PROXY_ANSWER_HEADERS,
+    &keys::PROXY_UPGRADE,
+    &keys::PROXY_IDLE,
+    &keys::AFFINITY,
+];
 
 impl Default for PassRules {
     /// Those of a mount without a section.
@@ -70,6 +97,12 @@ impl Default for PassRules {
             buffer: usize::try_from(default_of(&keys::PROXY_BUFFER)).unwrap_or(usize::MAX),
             max_body: None,
             rewrites: true,
+            silence: None,
+            deadline: None,
+            of_requests: Vec::new(),
+            of_answers: Vec::new(),
+            upgrades: Vec::new(),
+            idle: Some(values::duration(default_of(&keys::PROXY_IDLE))),
             affinity: None,
         }
     }
@@ -125,11 +158,36 @@ pub(super) fn rules(
         buffer: reading.count(Some(section), &keys::PROXY_BUFFER),
         max_body: Some(reading.number(Some(section), &keys::PROXY_MAX_BODY)).filter(|&most| most > 0),
         rewrites: reading.flag(Some(section), &keys::PROXY_REWRITE).0,
+        silence: reading.maybe_number(Some(section), &keys::PROXY_TIMEOUT).map(values::duration),
+        deadline: reading.maybe_number(Some(section), &keys::PROXY_DEADLINE).map(values::duration),
+        of_requests: header_rules::rules(reading, section, &keys::PROXY_REQUEST_HEADERS),
+        of_answers: header_rules::rules(reading, section, &keys::PROXY_ANSWER_HEADERS),
+        upgrades: upgrades(reading, section),
+        idle: Some(reading.time(Some(section), &keys::PROXY_IDLE)).filter(|time| !time.is_zero()),
         affinity: affinity(reading, section, route, clusters),
     })
 }
 
-/// Reads `affinity`, which only a cluster that chooses by a key can keep.
+/// Reads `proxy_upgrade`: names of protocols, which may have versions.
+fn upgrades(reading: &mut Reading<'_>, section: &Section) -> Vec<String> {
+    let Some(value) = find(Some(section), &keys::PROXY_UPGRADE) else { return Vec::new() };
+    let names: Vec<String> = value.text.split(',').map(|name| name.trim().to_owned()).collect();
+    let is_of_name = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(&octet);
+    for name in &names {
+        let why = if name.is_empty() || !name.bytes().all(is_of_name) {
+            "expected names of protocols, with commas between them"
+        } else if name.eq_ignore_ascii_case("h2c") || name.eq_ignore_ascii_case("h2") {
+            "HTTP/2 is not spoken to members: requests in it would pass by all that is said here"
+        } else {
+            continue;
+        };
+        let problem = Problem::error(value.span(), format!("`{name}` is no value for `proxy_upgrade`"));
+        reading.push(problem.label(why));
+    }
+    names
+}
+
+/// Reads `affinity`. What a key keeps, only a cluster that chooses by a key can.
 fn affinity(
     reading: &mut Reading<'_>,
     section: &Section,
@@ -141,9 +199,13 @@ fn affinity(
         Declared::Http(spec) => *spec.name == route.cluster && spec.balance == Balance::Hash,
         Declared::Db(_) => false,
     });
+    if value.text == "cookie" {
+        return Some(Affinity::Sealed);
+    }
     if !is_by_key {
-        let message = format!("`affinity` needs `balance = hash` in [@{}]", route.cluster);
-        reading.push(Problem::error(value.span(), message).label("this cluster chooses its members in another way"));
+        let message = format!("this `affinity` needs `balance = hash` in [@{}]", route.cluster);
+        let problem = Problem::error(value.span(), message).label("this cluster chooses its members in another way");
+        reading.push(problem.help("`affinity = cookie`, a sealed cookie of the proxy, works with any balance"));
         return None;
     }
     let named = |kind: &str| {
@@ -157,7 +219,7 @@ fn affinity(
     };
     if read.is_none() {
         let problem = Problem::error(value.span(), "this is no value for `affinity`");
-        reading.push(problem.label("expected `address`, `cookie:NAME` or `header:NAME`"));
+        reading.push(problem.label("expected `cookie`, `address`, `cookie:NAME` or `header:NAME`"));
     }
     read
 }

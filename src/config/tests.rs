@@ -164,8 +164,15 @@ fn every_default_of_the_table_is_a_value_of_its_key() {
                 keys::KeyKind::Flag => assert!(values::flag(key.default).is_ok(), "{what}"),
                 keys::KeyKind::Count { .. } | keys::KeyKind::Time { .. } | keys::KeyKind::Size { .. } => {
                     assert_eq!(values::number(key.default, key.kind).is_ok(), !key.default.is_empty(), "{what}");
-                    let follows_another =
-                        matches!(key.name, "threads" | "max_upload_file" | "max_bodies" | "redirect_http");
+                    let follows_another = matches!(
+                        key.name,
+                        "threads"
+                            | "max_upload_file"
+                            | "max_bodies"
+                            | "redirect_http"
+                            | "proxy_timeout"
+                            | "proxy_deadline"
+                    );
                     assert!(!key.default.is_empty() || follows_another, "{what}");
                 }
                 keys::KeyKind::Mode => assert!(key.default.is_empty() || values::mode(key.default).is_ok(), "{what}"),

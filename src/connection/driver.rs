@@ -21,7 +21,7 @@ use super::ending::{End, LINGER};
 use super::intake::{HELD, Queues, Shared, is_resting, skip_empty_lines};
 use super::list::{Listed, Serves};
 use super::reply::{Cut, Frame, ReplyTo, Sending};
-use super::{ConnectionBounds, Incoming, Outgoing, Peer, Refused, Service, Tunnel, reply};
+use super::{ConnectionBounds, Incoming, Outgoing, Peer, Refused, Service, Tunnel, WhileSent, reply};
 use crate::tls::client::TlsClient;
 
 /// Octets that a client must take within `send_timeout`; else the connection is cut.
@@ -216,7 +216,8 @@ impl<S: Service> Driver<S> {
 
     /// Sends a reply and prepares the connection for the next request. An error ends the connection.
     async fn send(&mut self, response: Outgoing, reply_to: ReplyTo, head: &[u8]) -> Result<(), End> {
-        let (response, body) = response.into_parts();
+        let (mut response, body) = response.into_parts();
+        let beside = response.extensions_mut().remove::<WhileSent>();
         let (status, size) = (response.head().status, body.size());
         let frame = Frame::of(response.head(), size, reply_to);
         let is_wrong = status.is_informational() && (frame != Frame::Tunnel || !self.queues.borrow_mut().open_tunnel());
@@ -245,8 +246,9 @@ impl<S: Service> Driver<S> {
         }
         let sending = Sending::begin(&self.queues, body, frame);
         drop(response);
-        if let Err(cut) = self.sent(sending, frame).await {
+        if let Err(cut) = self.sent(sending, frame, beside).await {
             if let Cut::Broken(why) = cut {
+                self.queues.borrow_mut().break_tunnel();
                 self.service.cut(head, &*why);
             }
             return Err(End::Cut);
@@ -263,13 +265,17 @@ impl<S: Service> Driver<S> {
     }
 
     /// Sends the rest of a reply that has begun.
-    async fn sent(&mut self, mut sending: Sending, frame: Frame) -> Result<(), Cut> {
+    async fn sent(&mut self, mut sending: Sending, frame: Frame, mut beside: Option<WhileSent>) -> Result<(), Cut> {
         let Driver { queues, service, clock, .. } = self;
         // When output began to wait for a client that takes almost nothing; when a tunnel's client stopped sending;
         // when the wait for the request's body began.
         let (mut waits, mut ended, mut began) = (None, None, None);
         poll_fn(|context| {
             queues.borrow_mut().ask_anew();
+            // The queues are not borrowed: it may read the body of the request.
+            if let Some(WhileSent(work)) = &mut beside {
+                work(context);
+            }
             if let Poll::Ready(sent) = sending.poll(queues, context) {
                 return Poll::Ready(sent);
             }

@@ -152,6 +152,11 @@ impl Queues {
         self.transport.as_mut().map_or(Poll::Ready(Ok(())), |transport| transport.poll_shutdown(context))
     }
 
+    /// What was sent in another protocol is not all of it: the client must see that.
+    pub(super) fn break_tunnel(&mut self) {
+        self.is_within_reply = true;
+    }
+
     /// Marks the reply as completely sent.
     pub(super) fn end_reply(&mut self) {
         self.is_within_reply = false;

@@ -13,10 +13,10 @@
 
 use std::borrow::Cow;
 
-use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpMessage as _, HttpResponse};
 
 use super::dispatch::{Dispatch, dispatch, nothing_at};
 use super::files::lookup::Found;
@@ -27,7 +27,7 @@ use crate::app::reply::sse::END_ID;
 use crate::app::routing::pattern::canonical;
 use crate::app::routing::router::MatchedRoute;
 use crate::app::{Answer, Bind, Error, Face, NO_ROUTE, Request, RequestBuilder, Session};
-use crate::connection::Incoming;
+use crate::connection::{Incoming, Tunnel};
 use crate::observe::route_counts::{ServedBy, Serving};
 use crate::proxy;
 
@@ -186,7 +186,8 @@ async fn uncalled(
         Ok(Dispatch::Passed(at)) => {
             serving.set(thread.routes.of(at, 0));
             let path = canonical(builder.request().uri.path()).into_owned();
-            match passed(thread, at, &path, builder.request(), payload).await {
+            let tunnel = incoming.extensions_mut().remove::<Tunnel>();
+            match passed(thread, at, &path, builder.request(), payload, tunnel).await {
                 Ok(reply) => reply,
                 Err(error) => refuse(thread, builder, error).await,
             }
@@ -213,10 +214,11 @@ async fn passed(
     path: &str,
     request: &Request,
     payload: Payload,
+    tunnel: Option<Tunnel>,
 ) -> Result<HttpResponse, Error> {
     let mount = &thread.site.router.mounts()[at];
     let to = mount.passed.as_ref().ok_or_else(|| nothing_at(path))?;
-    proxy::pass(&thread.services, (mount, to), path, request, payload).await
+    proxy::pass(&thread.services, (mount, to), path, request, payload, tunnel).await
 }
 
 /// The reply to an error before the handler was called.

@@ -17,8 +17,10 @@ use skitai_actors::kit::Replies;
 use super::upload::ClientBody;
 use super::{head, rewriting, via};
 use crate::app::routing::mount::PassTo;
+use crate::config::HeaderRule;
+use crate::connection::WhileSent;
 
-/// The reply. Its body keeps the exchange alive, and goes on with the rest of the request.
+/// The reply. Its body keeps the exchange alive; the rest of the request goes on beside it.
 pub(super) fn reply(
     passed: PassedAnswer,
     upload: Option<ClientBody>,
@@ -26,7 +28,31 @@ pub(super) fn reply(
     mount: &str,
     to: &PassTo,
 ) -> HttpResponse {
-    let PassedAnswer { code, fields, length, body, authority } = passed;
+    let length = passed.length;
+    let (mut reply, body) = head(passed, mount, to);
+    let body = match body {
+        None => BoxBody::new(body::None::new()),
+        Some(pipe) => {
+            // A small answer is here to its end, and so is the request.
+            let is_sent = upload.as_ref().is_none_or(ClientBody::is_over);
+            match is_sent.then(|| pipe.whole()).flatten() {
+                Some(whole) => BoxBody::new(whole),
+                None => {
+                    if let Some(mut upload) = upload {
+                        // Whether or not the client reads: a member may read all before it sends more.
+                        reply.extensions_mut().insert(WhileSent(Box::new(move |context| upload.poll(context))));
+                    }
+                    BoxBody::new(PassedOn { pipe, length, _exchange: exchange })
+                }
+            }
+        }
+    };
+    reply.set_body(body)
+}
+
+/// Its head, and what is behind it.
+pub(super) fn head(passed: PassedAnswer, mount: &str, to: &PassTo) -> (HttpResponse, Option<PipeReader>) {
+    let PassedAnswer { code, fields, body, authority, .. } = passed;
     let has_body = body.is_some();
     let mut reply = HttpResponse::new(StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY));
     let lines = fields.iter().filter(|(name, _)| name == "connection").map(|(_, value)| &value[..]);
@@ -54,25 +80,20 @@ pub(super) fn reply(
     if let Ok(value) = HeaderValue::from_str(&via::with_own(&passed_by, "1.1")) {
         reply.headers_mut().append(actix_web::http::header::VIA, value);
     }
-    let body = match body {
-        None => BoxBody::new(body::None::new()),
-        Some(pipe) => {
-            // A small answer is here to its end, and so is the request.
-            let is_sent = upload.as_ref().is_none_or(ClientBody::is_over);
-            match is_sent.then(|| pipe.whole()).flatten() {
-                Some(whole) => BoxBody::new(whole),
-                None => BoxBody::new(PassedOn { pipe, length, upload, _exchange: exchange }),
-            }
+    for HeaderRule { name, value } in &to.rules.of_answers {
+        let Ok(name) = HeaderName::try_from(name) else { continue };
+        reply.headers_mut().remove(&name);
+        if let Some(Ok(value)) = value.as_deref().map(HeaderValue::from_str) {
+            reply.headers_mut().insert(name, value);
         }
-    };
-    reply.set_body(body)
+    }
+    (reply, body)
 }
 
 /// The body of an answer that is passed on. Dropped, it ends the exchange with the member.
 struct PassedOn {
     pipe: PipeReader,
     length: Option<u64>,
-    upload: Option<ClientBody>,
     _exchange: Replies<Outcome>,
 }
 
@@ -84,10 +105,6 @@ impl MessageBody for PassedOn {
     }
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let this = self.get_mut();
-        if let Some(upload) = &mut this.upload {
-            upload.poll(context);
-        }
-        this.pipe.poll_piece(context).map(|piece| piece.map(|piece| piece.map_err(Into::into)))
+        self.pipe.poll_piece(context).map(|piece| piece.map(|piece| piece.map_err(Into::into)))
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use super::{forwarding, via};
 use crate::app::calls::budget;
 use crate::app::{Error, Request};
+use crate::config::HeaderRule;
 
 /// Headers of one connection, whether or not `Connection` lists them. `expect` and what frames a body are each side's
 /// own; `proxy` is no header of HTTP, and CGI programs take it for a setting of theirs.
@@ -47,7 +48,12 @@ pub(super) fn joined(headers: &HeaderMap, name: &str) -> String {
 }
 
 /// The headers for the member, but for `host` and what frames the body. `left_ms`: the time that is left for an answer.
-pub(super) fn fields(request: &Request, mount: &str, left_ms: u64) -> Result<Vec<(String, Bytes)>, Error> {
+pub(super) fn fields(
+    request: &Request,
+    mount: &str,
+    left_ms: u64,
+    rules: &[HeaderRule],
+) -> Result<Vec<(String, Bytes)>, Error> {
     let headers = &request.headers;
     let passed = joined(headers, header::VIA.as_str());
     via::check(&passed)?;
@@ -65,5 +71,9 @@ pub(super) fn fields(request: &Request, mount: &str, left_ms: u64) -> Result<Vec
     fields.push(("via".to_owned(), via::with_own(&passed, request.version()).into()));
     fields.push((budget::HEADER.to_owned(), left_ms.to_string().into()));
     forwarding::add(&mut fields, request, mount, is_trusted);
+    for HeaderRule { name, value } in rules {
+        fields.retain(|(other, _)| other != name);
+        fields.extend(value.clone().map(|value| (name.clone(), value.into())));
+    }
     Ok(fields)
 }

@@ -65,6 +65,7 @@ pub(super) fn start(open: &OpenSite, thread: usize) -> Arc<Services> {
         web,
         ad_hoc_db,
         sessions,
+        member_sealer: open.process.member_sealer.clone(),
         status: open.process.status.clone(),
         results: open.process.results.clone(),
         registry: open.process.wasc.registry().clone(),

@@ -37,7 +37,10 @@ pub(crate) struct Process {
     /// The SQLite databases, closed at the end.
     pub(crate) files: Arc<Files>,
     pub(crate) results: Arc<Store>,
+    /// Seals sessions.
     pub(crate) sealer: Arc<Sealer>,
+    /// Seals which member a client of the proxy has. A sealer of its own, because each counts what it refuses.
+    pub(crate) member_sealer: Arc<Sealer>,
     pub(crate) reporters: Arc<Registry>,
     pub(crate) status: ActorRef<StatusActor>,
     pub(crate) wasc: Wasc,

@@ -174,6 +174,7 @@ impl OpenSite {
             files: Arc::default(),
             results: Store::new(server.results_of_process()),
             sealer: Arc::new(keys.sealer()),
+            member_sealer: Arc::new(keys.sealer()),
             reporters,
             status,
             wasc,

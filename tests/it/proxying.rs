@@ -4,13 +4,16 @@
 //! - [`heads`]: which headers go on, which stay, and what is added;
 //! - [`bodies`]: bodies both ways, slow readers, and answers that break off;
 //! - [`gates`]: limits, access lists and what browsers are told, as for any mount;
-//! - [`members`]: which member is asked, when another one is, and what a client is told when none answers.
+//! - [`members`]: which member is asked, when another one is, and what a client is told when none answers;
+//! - [`tunnels`]: other protocols behind a 101; [`sockets`]: WebSockets, with clients and servers from elsewhere.
 
 mod bodies;
 mod gates;
 mod heads;
 pub(crate) mod member;
 mod members;
+mod sockets;
+mod tunnels;
 
 use member::RawMember;
 

@@ -14,7 +14,7 @@ use super::member::{Abandoned, HttpMember, InFlight};
 use crate::balance::circuit;
 use crate::balance::circuit::{CallKind, Judged};
 use crate::http::passed::PassedRequest;
-use crate::http::{AnswerTaker, PreparedRequest, Progress, Stage};
+use crate::http::{AnswerTaker, PreparedRequest, Progress, SWITCHING, Stage};
 use crate::kit::Responder;
 use crate::kit::race::step;
 use crate::outcome::deadline::Expired;
@@ -168,6 +168,9 @@ impl<'a> Attempt<'a> {
         let trace = self.progress.get();
         match outcome.reason {
             Reason::Reset | Reason::Closed if !trace.dialled && trace.read == 0 => Judged::Neutral,
+            // It took another protocol, whose end says nothing of how it answers: all its WebSockets end when it is
+            // started anew.
+            Reason::Reset | Reason::Closed if outcome.code == SWITCHING => Judged::Neutral,
             // It refused an answer for what is missing below it: it works, and another may have the same gap.
             Reason::HttpStatus if outcome.coverage.as_ref().is_some_and(|report| report.has_gap()) => Judged::Neutral,
             reason => circuit::judge(reason, outcome.status, outcome.code, was_silent),

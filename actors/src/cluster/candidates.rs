@@ -10,18 +10,32 @@ pub(super) struct Candidates<'a> {
     shared: &'a ClusterParts,
     /// For `balance = hash`.
     key: u64,
+    /// The member that comes first, as long as it is in.
+    preferred: Option<usize>,
     tried: RefCell<Vec<usize>>,
 }
 
 impl<'a> Candidates<'a> {
     pub(super) fn new(shared: &'a ClusterParts, key: u64) -> Candidates<'a> {
-        Candidates { shared, key, tried: RefCell::default() }
+        Candidates { shared, key, preferred: None, tried: RefCell::default() }
     }
 
-    /// The next member to try: one whose trial is due, or the choice of the balance among the untried.
+    /// The same, but that a client stays at the member of this node, if there is one.
+    pub(super) fn preferring(self, node: Option<&str>) -> Candidates<'a> {
+        let preferred = node.and_then(|node| self.shared.members.iter().position(|member| &*member.node == node));
+        Candidates { preferred, ..self }
+    }
+
+    /// The next member to try: the preferred one, one whose trial is due, or what the balance chooses of the untried.
     pub(super) fn next(&self) -> Option<(usize, CallKind)> {
         let health = self.shared.health();
         let mut tried = self.tried.borrow_mut();
+        if tried.is_empty()
+            && let Some(index) = self.preferred.filter(|&index| self.is_in(index))
+        {
+            tried.push(index);
+            return Some((index, CallKind::Regular));
+        }
         if tried.is_empty()
             && let Some(index) = health.due(health.now())
         {
@@ -42,6 +56,11 @@ impl<'a> Candidates<'a> {
         }
         tried.push(index);
         Some(index)
+    }
+
+    fn is_in(&self, index: usize) -> bool {
+        let candidate = self.shared.health().candidate(index, self.shared.health().now(), false);
+        !candidate.is_out && candidate.weight > 0
     }
 
     fn choice(&self, tried: &[usize], is_picky: bool) -> Option<usize> {

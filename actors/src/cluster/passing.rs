@@ -71,6 +71,7 @@ async fn settled(
     let spec = shared.spec();
     let key = request.key.as_deref().unwrap_or(&request.target);
     let candidates = Candidates::new(shared, if shared.picker.wants_key() { hash(&[key.as_bytes()]) } else { 0 });
+    let candidates = candidates.preferring(request.prefers.as_deref());
     let (begun, mut taker) = (Instant::now(), Some(answer));
     let is_here = !matches!(request.body, PassedBody::Coming { .. });
     let may_repeat = request.is_idempotent && is_here && spec.retries > 0;
@@ -87,7 +88,7 @@ async fn settled(
             ..AttemptInfo::sole(call).at(index)
         };
         let attempt = Attempt::begin(&shared.members[index], responder, 0, info, begun);
-        let outcome = attempt.pass(request, spec.member_timeout, &mut taker).await;
+        let outcome = attempt.pass(request, request.silence.unwrap_or(spec.member_timeout), &mut taker).await;
         // Its head has gone to the client: nothing can be asked of another member.
         if taker.is_none() {
             return outcome;

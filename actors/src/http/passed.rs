@@ -1,5 +1,6 @@
 //! A request that is passed on to a member as it came, and the head of its answer: for a reverse proxy.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -24,12 +25,18 @@ pub struct PassedRequest {
     pub fields: Vec<(String, Bytes)>,
     /// The body.
     pub body: PassedBody,
+    /// The other protocol that the client offers to speak.
+    pub upgrade: Option<PassedUpgrade>,
     /// HTTP defines that the request may be repeated.
     pub is_idempotent: bool,
     /// The key for `balance = hash`; `None`: the target.
     pub key: Option<Box<str>>,
+    /// The member that it goes to, by its node, as long as that one is in.
+    pub prefers: Option<Box<str>>,
     /// How long the head of the answer may take, once the request is sent. The member's timeout is a bound, too.
     pub patience: Duration,
+    /// How long the member may be silent; `None`: the cluster's timeout of a member.
+    pub silence: Option<Duration>,
     /// Octets of the answer that are read ahead of a client that reads slowly.
     pub buffer: usize,
 }
@@ -53,6 +60,17 @@ pub enum PassedBody {
     },
 }
 
+/// Another protocol, behind a 101 of the member.
+#[derive(Debug)]
+pub struct PassedUpgrade {
+    /// Its name, the only one that the member is offered.
+    pub protocol: String,
+    /// What `sec-websocket-accept` must be, for a WebSocket.
+    pub accept: Option<String>,
+    /// What the client sends in it: none of it goes to a member that has not answered 101.
+    pub octets: PipeReader,
+}
+
 /// The head of a member's answer, with the body behind it.
 #[derive(Debug)]
 pub struct PassedAnswer {
@@ -66,6 +84,8 @@ pub struct PassedAnswer {
     pub body: Option<PipeReader>,
     /// The member's authority, as a `host` header has it.
     pub authority: String,
+    /// The member, as an outcome names it.
+    pub node: Arc<str>,
 }
 
 impl PassedRequest {
@@ -106,6 +126,10 @@ impl PassedRequest {
                 http1::write_field(&mut head, "transfer-encoding", b"chunked")?;
             }
         }
+        if let Some(PassedUpgrade { protocol, .. }) = &self.upgrade {
+            http1::write_field(&mut head, "connection", b"upgrade")?;
+            http1::write_field(&mut head, "upgrade", protocol.as_bytes())?;
+        }
         for (name, value) in &self.fields {
             http1::write_field(&mut head, name, value)?;
         }
@@ -116,5 +140,29 @@ impl PassedRequest {
     /// Checks what no member could be sent.
     pub(crate) fn check(&self) -> Result<(), UnsendableHead> {
         self.head(b"").map(drop)
+    }
+}
+
+impl PassedUpgrade {
+    /// Whether the headers of a 101 take what was offered, in a few words if not.
+    pub(super) fn check(&self, fields: &[(String, Bytes)]) -> Result<(), &'static str> {
+        let all = |name: &'static str| fields.iter().filter(move |(key, _)| key == name).map(|(_, value)| value);
+        let only = |name| {
+            let mut values = all(name);
+            values.next().filter(|_| values.next().is_none())
+        };
+        let mut words = all("connection").flat_map(|line| line.split(|&octet| octet == b','));
+        if !words.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"upgrade")) {
+            return Err("without `connection: upgrade`");
+        }
+        if !only("upgrade").is_some_and(|name| name.eq_ignore_ascii_case(self.protocol.as_bytes())) {
+            return Err("to another protocol than was offered");
+        }
+        match &self.accept {
+            Some(accept) if only("sec-websocket-accept").is_none_or(|value| value != accept.as_bytes()) => {
+                Err("without the `sec-websocket-accept` of this request")
+            }
+            _ => Ok(()),
+        }
     }
 }

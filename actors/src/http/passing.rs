@@ -12,10 +12,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use skitai_wire::http1::{ChunkReader, Framing, Head, HeadReader, LAST_CHUNK, write_chunk};
+use skitai_wire::http1::{ChunkReader, Framing, Head, HeadReader};
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 
 use super::arrival::Sent;
+use super::coming::{ComingOctets, SendFailure};
 use super::dial::{Progress, Socket, Trace};
 use super::failure;
 use super::failure::ExchangeFailure;
@@ -34,25 +35,25 @@ pub(super) struct Passage<'r> {
     /// Octets that are being sent, and those behind them.
     out: Bytes,
     behind: Bytes,
-    coming: Option<ComingBody<'r>>,
+    coming: Option<ComingOctets<'r>>,
+    /// The request offers another protocol; and the answer has taken it, so that the end of what is sent is to be seen.
+    offers: bool,
+    is_switched: bool,
     sent: Sent,
     buffer: BytesMut,
     body: AnswerBody,
     clock: SilenceClock,
 }
 
-/// The body of a request that comes while it is sent.
-struct ComingBody<'r> {
-    pieces: &'r PipeReader,
-    /// What is missing of the announced length; `None`: it is sent in chunks.
-    left: Option<u64>,
-}
-
 /// What is missing of an answer's body.
 enum AnswerBody {
     Left(u64),
     Chunks(ChunkReader),
-    ToTheEnd { is_error: bool },
+    ToTheEnd {
+        is_error: bool,
+    },
+    /// Another protocol.
+    Bare,
 }
 
 impl<'r> Passage<'r> {
@@ -60,7 +61,7 @@ impl<'r> Passage<'r> {
         let (behind, coming) = match &request.body {
             PassedBody::None { .. } => (Bytes::new(), None),
             PassedBody::Whole(body) => (body.clone(), None),
-            PassedBody::Coming { length, pieces } => (Bytes::new(), Some(ComingBody { pieces, left: *length })),
+            PassedBody::Coming { length, pieces } => (Bytes::new(), Some(ComingOctets::body(pieces, *length))),
         };
         let mut out = head;
         // A small body goes along with its head.
@@ -74,6 +75,8 @@ impl<'r> Passage<'r> {
             out: out.into(),
             behind,
             coming,
+            offers: request.upgrade.is_some(),
+            is_switched: false,
             sent: Sent::default(),
             buffer: BytesMut::new(),
             body: AnswerBody::Left(0),
@@ -89,7 +92,7 @@ impl<'r> Passage<'r> {
         is_head: bool,
         fields: &mut Vec<(String, Bytes)>,
     ) -> Result<Head, ExchangeFailure> {
-        let mut reader = HeadReader::default();
+        let mut reader = if self.offers { HeadReader::after_offer() } else { HeadReader::default() };
         let head = poll_fn(|context| {
             let waits_for_client = self.poll_out(socket, progress, context)?;
             let read = self.poll_head(socket, progress, context, &mut reader, is_head, fields);
@@ -127,6 +130,15 @@ impl<'r> Passage<'r> {
             self.clock.poll(progress, !waits_for_client, context).map(Err)
         })
         .await
+    }
+
+    /// The answer is a 101: what comes from now on is another protocol's, both ways, and has its own times.
+    pub(super) fn switch(&mut self, octets: &'r PipeReader) {
+        (self.coming, self.body, self.is_switched) = (Some(ComingOctets::bare(octets)), AnswerBody::Bare, true);
+        if matches!(self.sent, Sent::Wholly) {
+            self.sent = Sent::Partly;
+        }
+        self.clock.stop();
     }
 
     /// The answer may be silent for any time from now on: its events come when they happen.
@@ -190,20 +202,19 @@ impl<'r> Passage<'r> {
                 continue;
             }
             let Some(coming) = &mut self.coming else {
-                return Pin::new(&mut *socket).poll_flush(context).map_err(SendFailure::Socket);
+                let socket = Pin::new(&mut *socket);
+                let ended = if self.is_switched { socket.poll_shutdown(context) } else { socket.poll_flush(context) };
+                return ended.map_err(SendFailure::Socket);
             };
-            match coming.pieces.poll_piece(context) {
-                Poll::Pending => {
-                    // What TLS holds back would wait for the client's next octets.
-                    ready!(Pin::new(&mut *socket).poll_flush(context))?;
-                    return Poll::Pending;
-                }
-                Poll::Ready(Some(Ok(piece))) => self.out = coming.framed(piece)?,
-                Poll::Ready(None) => {
-                    self.out = coming.end()?;
-                    self.coming = None;
-                }
-                Poll::Ready(Some(Err(broken))) => return Poll::Ready(Err(broken_off(&broken.to_string()))),
+            let Poll::Ready(piece) = coming.poll(context) else {
+                // What TLS holds back would wait for the client's next octets.
+                ready!(Pin::new(&mut *socket).poll_flush(context))?;
+                return Poll::Pending;
+            };
+            let (piece, is_last) = piece?;
+            self.out = piece;
+            if is_last {
+                self.coming = None;
             }
         }
     }
@@ -261,6 +272,8 @@ impl<'r> Passage<'r> {
                     // A member that refuses a request without reading it resets the connection, which also ends its
                     // refusal. A good answer that ends so may be truncated.
                     AnswerBody::ToTheEnd { is_error } if *is_error || !broken => Ok(()),
+                    // Who speaks another protocol may leave before it has read all.
+                    AnswerBody::Bare if error.is_none() => Ok(()),
                     _ => Err(self.ended(error.as_ref(), progress)),
                 });
             }
@@ -283,7 +296,7 @@ impl<'r> Passage<'r> {
                 }
                 Ok(reader.is_done())
             }
-            AnswerBody::ToTheEnd { .. } => {
+            AnswerBody::ToTheEnd { .. } | AnswerBody::Bare => {
                 pipe.push(self.buffer.split().freeze());
                 Ok(false)
             }
@@ -332,48 +345,4 @@ impl<'r> Passage<'r> {
         };
         broken.map_or_else(|| failure::closed(progress.get()), |broken| failure::lost(broken, progress.get()))
     }
-}
-
-impl ComingBody<'_> {
-    /// A piece as it is sent.
-    fn framed(&mut self, piece: Bytes) -> Result<Bytes, SendFailure> {
-        match &mut self.left {
-            Some(left) => {
-                let rest = left.checked_sub(piece.len() as u64);
-                *left = rest.ok_or_else(|| broken_off("the client's body is longer than announced"))?;
-                Ok(piece)
-            }
-            None => {
-                let mut chunk = Vec::with_capacity(piece.len() + 16);
-                write_chunk(&mut chunk, &piece);
-                Ok(chunk.into())
-            }
-        }
-    }
-
-    /// What ends the body.
-    fn end(&self) -> Result<Bytes, SendFailure> {
-        match self.left {
-            None => Ok(Bytes::from_static(LAST_CHUNK)),
-            Some(0) => Ok(Bytes::new()),
-            Some(_) => Err(broken_off("the client's body is shorter than announced")),
-        }
-    }
-}
-
-/// Why the request could not be sent to its end.
-enum SendFailure {
-    Socket(io::Error),
-    Client(ExchangeFailure),
-}
-
-impl From<io::Error> for SendFailure {
-    fn from(error: io::Error) -> SendFailure {
-        SendFailure::Socket(error)
-    }
-}
-
-/// The client is the cause, so that nothing is said of the member.
-fn broken_off(why: &str) -> SendFailure {
-    SendFailure::Client(ExchangeFailure::new(Reason::Cancelled, format!("the request was not sent to its end: {why}")))
 }

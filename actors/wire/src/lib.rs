@@ -2,8 +2,8 @@
 //! async, no clock, and no input causes a panic.
 //!
 //! Reading order: [`Value`] (the type in `value.rs`, its conversions in `value/`), [`Error`] and [`Limits`], then
-//! [`xmlrpc`] (tolerant in, strict out), [`json`] and [`jsonrpc`], then [`http1`]. `names.rs` lets a thousand rows
-//! share their column names.
+//! [`xmlrpc`] (tolerant in, strict out), [`json`] and [`jsonrpc`], then [`http1`] and the frames of a [`websocket`].
+//! `names.rs` lets a thousand rows share their column names.
 //!
 //! `docs/PROTOCOLS.md` has a table of how each value crosses each protocol; a test generates it from the code.
 mod error;
@@ -13,6 +13,7 @@ pub mod jsonrpc;
 mod limits;
 mod names;
 mod value;
+pub mod websocket;
 pub mod xmlrpc;
 
 pub use error::Error;

@@ -121,7 +121,7 @@ impl Cookie {
     }
 
     /// The header line, or the reason why a browser would reject the cookie.
-    fn line(&self) -> std::result::Result<String, String> {
+    pub(crate) fn line(&self) -> std::result::Result<String, String> {
         // A `;` or `=` in a name would set attributes, or another cookie.
         if self.name.is_empty() || !self.name.bytes().all(is_of_token) {
             return Err("its name must be of letters, digits and !#$%&'*+-.^_`|~".to_owned());

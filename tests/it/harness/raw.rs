@@ -262,7 +262,8 @@ impl Conn {
         }
     }
 
-    fn take(&mut self, length: usize) -> Option<Vec<u8>> {
+    /// So many octets; `None` where the connection ends before.
+    pub(crate) fn take(&mut self, length: usize) -> Option<Vec<u8>> {
         self.fill_until(|bytes| (bytes.len() >= length).then_some(length))?;
         Some(self.received.drain(..length).collect())
     }

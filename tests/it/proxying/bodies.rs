@@ -117,6 +117,26 @@ fn a_client_that_does_not_read_stops_the_member() {
 }
 
 #[test]
+fn a_client_that_reads_nothing_is_read_all_the_same() {
+    const LENGTH: usize = 20_000_000;
+    // An answer that is larger than what lies in between, before the body of the request is read.
+    let member = RawMember::start(|talk| {
+        let head = talk.head()?;
+        assert!(head.contains(&LENGTH.to_string()), "{head}");
+        talk.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n"))?;
+        let stream = Arc::clone(&talk.stream);
+        let sender = std::thread::spawn(move || std::io::Write::write_all(&mut &*stream, &octets(LENGTH)).is_ok());
+        talk.take(LENGTH)?;
+        sender.join().unwrap().then_some(())
+    });
+    let site = before(&member).start();
+    let mut conn = Conn::narrow(site.port());
+    conn.send(format!("PUT /articles HTTP/1.1\r\nHost: h\r\nContent-Length: {LENGTH}\r\n\r\n"));
+    conn.send(octets(LENGTH));
+    assert!(conn.read().expect_code(200).body == octets(LENGTH));
+}
+
+#[test]
 fn a_broken_answer_never_looks_whole() {
     for (answer, resets) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfine", false),

@@ -6,6 +6,28 @@ use crate::harness::{Conn, TestServer, ports};
 const FINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
 
 #[test]
+fn a_mount_sets_headers_and_takes_them_away() {
+    let member = RawMember::answering(
+        "HTTP/1.1 200 OK\r\nServer: theirs\r\nX-Powered-By: a\r\nX-Powered-By: b\r\nCache-Control: public\r\n\
+         Content-Length: 4\r\n\r\nfine",
+    );
+    let keys = "proxy_request_headers = X-Tenant: acme, Accept-Language: \"de, en\", -Cookie, X-Forwarded-Proto: https\n\
+                proxy_answer_headers = -server, -X-Powered-By, Cache-Control: \"no-store, private\", X-New: a:b";
+    let site = before(&member).section(&format!("[mount /articles]\n{keys}")).start();
+    let sent = [("Cookie", "a=1"), ("X-Tenant", "evil"), ("x-tenant", "worse"), ("Accept-Language", "fr")];
+    let reply = site.ask("GET", "/articles/a", &sent, b"").expect_code(200);
+    let told = ["server", "x-powered-by", "cache-control", "x-new"].map(|name| reply.header(name));
+    assert_eq!(told, ["", "", "no-store, private", "a:b"]);
+    let asked = member.only();
+    let told = ["cookie", "x-tenant", "accept-language", "x-forwarded-proto"].map(|name| asked.header(name));
+    assert_eq!(told, ["", "acme", "de, en", "https"]);
+    // Another mount of the same member is not touched.
+    let site = before(&member).start();
+    let reply = site.ask("GET", "/articles/a", &[("Cookie", "a=1")], b"").expect_code(200);
+    assert_eq!((reply.header("server"), member.asked()[1].header("cookie").as_str()), ("theirs", "a=1"));
+}
+
+#[test]
 fn what_concerns_one_connection_stays_there() {
     let member = RawMember::answering(
         "HTTP/1.1 203 So So\r\nServer: theirs\r\nX-Kept: a\r\nX-Kept: b\r\nConnection: X-Theirs, close\r\n\

@@ -172,11 +172,28 @@ impl Talk {
         }
     }
 
-    fn take(&mut self, length: usize) -> Option<Vec<u8>> {
+    /// So many octets.
+    pub(crate) fn take(&mut self, length: usize) -> Option<Vec<u8>> {
         while self.received.len() < length {
             self.fill()?;
         }
         Some(self.received.drain(..length).collect())
+    }
+
+    /// What comes next, however much it is.
+    pub(crate) fn some(&mut self) -> Option<Vec<u8>> {
+        if self.received.is_empty() {
+            self.fill()?;
+        }
+        Some(std::mem::take(&mut self.received))
+    }
+
+    /// True when nothing arrives for this long.
+    pub(crate) fn is_silent_for(&self, time: Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).unwrap();
+        let is_silent = self.received.is_empty() && self.stream.peek(&mut [0]).is_err();
+        self.stream.set_read_timeout(None).unwrap();
+        is_silent
     }
 
     fn fill(&mut self) -> Option<()> {

@@ -152,6 +152,77 @@ fn a_client_stays_at_its_member() {
     }
 }
 
+/// A member that takes its time for the head, and then for the body.
+#[test]
+fn a_mount_has_its_own_times() {
+    let member = RawMember::start(|talk| {
+        let head = talk.head()?;
+        let (first, second) = if head.contains("/slow") { (1500, 0) } else { (0, 1500) };
+        std::thread::sleep(Duration::from_millis(first));
+        talk.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfi")?;
+        std::thread::sleep(Duration::from_millis(second));
+        talk.send("ne")
+    });
+    let site = |keys: &str| {
+        let more = format!("[mount /articles]\n{keys}");
+        among(&[member.node()], &more).route("/others = @web").start()
+    };
+    let hasty = site("proxy_deadline = 1s");
+    assert!(message(&hasty.get("/articles/slow").expect_code(504)).contains("deadline"));
+    hasty.get("/others/slow").expect_code(200);
+    hasty.get("/articles/late").expect_code(200);
+    let hasty = site("proxy_timeout = 1s");
+    let told = message(&hasty.get("/articles/slow").expect_code(504));
+    assert!(told.contains("no answer within 1"), "{told}");
+    let mut conn = hasty.conn();
+    conn.send("GET /articles/late HTTP/1.1\r\nHost: h\r\n\r\n");
+    let (body, _) = {
+        conn.read_head().expect_code(200);
+        conn.until_end()
+    };
+    assert_eq!(body, b"fi", "an answer that breaks off is cut");
+    assert_eq!(hasty.get("/others/late").expect_code(200).text(), "fine");
+}
+
+#[test]
+fn a_sealed_cookie_keeps_a_client_at_its_member_while_that_one_is_in() {
+    let mut members: Vec<RawMember> = (0..3).map(|_| RawMember::answering(FINE)).collect();
+    let nodes: Vec<String> = members.iter().map(RawMember::node).collect();
+    let more = "balance = round_robin\nretries = 2\n[mount /articles]\naffinity = cookie";
+    let site = among(&nodes, more).server("threads", "1").start();
+    let cookie_of = |reply: &Reply| {
+        let line = reply.header("set-cookie").to_owned();
+        assert!(line.ends_with("; HttpOnly; SameSite=Lax; Path=/articles") && !line.contains("Secure"), "{line}");
+        assert!(!nodes.iter().any(|node| line.contains(node.as_str())), "it tells no address: {line}");
+        line.split(';').next().unwrap().to_owned()
+    };
+    let asks = |cookie: &str| site.ask("GET", "/articles/a", &[("Cookie", cookie)], b"").expect_code(200);
+    let clients: Vec<String> = (0..3).map(|_| cookie_of(&site.get("/articles/a").expect_code(200))).collect();
+    assert_eq!(members.iter().map(|member| member.asked().len()).collect::<Vec<_>>(), [1; 3]);
+    for (nth, cookie) in clients.iter().enumerate() {
+        for _ in 0..5 {
+            assert_eq!(asks(&format!("x=1; {cookie}; y=2")).header("set-cookie"), "");
+        }
+        let counts: Vec<usize> = members.iter().map(|member| member.asked().len()).collect();
+        assert_eq!(counts.iter().filter(|&&count| count == 6).count(), nth + 1, "{counts:?}");
+    }
+    // What nobody has sealed for this cluster chooses nobody: each gets a cookie.
+    let other = clients[0].replace("MEMBER=", "MEMBER=A");
+    for strange in ["MEMBER=", "MEMBER=127.0.0.1:80", "MEMBER=AAAA", &other] {
+        cookie_of(&asks(strange));
+    }
+    // Its member ends: another one answers, and stays.
+    let dead = members.remove(0);
+    let was_first = |cookie: &&String| asks(cookie).header("set-cookie") == "";
+    assert_eq!(clients.iter().filter(was_first).count(), 3);
+    drop(dead);
+    let moved: Vec<String> = clients.iter().map(|cookie| asks(cookie).header("set-cookie").to_owned()).collect();
+    let moved: Vec<&String> = moved.iter().filter(|line| !line.is_empty()).collect();
+    assert_eq!(moved.len(), 1, "{moved:?}");
+    let moved = moved[0].split(';').next().unwrap();
+    assert_eq!(asks(moved).header("set-cookie"), "");
+}
+
 #[test]
 fn members_that_die_under_load_cost_no_get_and_double_no_post() {
     let mut members: Vec<RawMember> = (0..3).map(|_| RawMember::answering(FINE)).collect();

@@ -17,6 +17,9 @@ use crate::kit::Party;
 use crate::outcome::{Outcome, Reason, Status, deadline};
 use skitai_wire::http1::Framing;
 
+/// The member speaks another protocol from here on.
+pub(crate) const SWITCHING: u16 = 101;
+
 /// Takes the head of the answer, once.
 pub(crate) type AnswerTaker = Option<oneshot::Sender<PassedAnswer>>;
 
@@ -42,7 +45,7 @@ impl Origin {
     ) -> Outcome {
         let limit = silence.min(request.patience);
         let passed = match tokio::time::timeout(limit, self.permit(progress, begun, party)).await {
-            Ok(Ok((_permit, begun))) => self.passed(request, progress, begun, silence, taker).await,
+            Ok(Ok((_permit, begun))) => self.passed(request, progress, begun, silence, taker, node).await,
             Ok(Err(failure)) => Err(failure.into()),
             Err(_) => {
                 let what = "not sent: no connection to the member was free";
@@ -51,7 +54,7 @@ impl Origin {
         };
         match passed {
             Ok((code, headers)) => {
-                let is_good = (200..300).contains(&code);
+                let is_good = (200..300).contains(&code) || code == SWITCHING;
                 let reason = if is_good { Reason::Ok } else { Reason::HttpStatus };
                 let msg = if is_good { String::new() } else { format!("HTTP {code}") };
                 Outcome { status: Status::Completed, code, headers, ..Outcome::failed(node.clone(), reason, msg) }
@@ -71,6 +74,7 @@ impl Origin {
         begun: Instant,
         silence: Duration,
         taker: &mut AnswerTaker,
+        node: &Arc<str>,
     ) -> Result<(u16, Vec<(String, String)>), Unpassed> {
         let OriginClient::Leg { dial, host, pool } = &self.client else {
             return Err(ExchangeFailure::new(Reason::Internal, "only members of clusters are passed requests").into());
@@ -110,6 +114,12 @@ impl Origin {
                 }
             }
             let head = head?;
+            if let Some(upgrade) = request.upgrade.as_ref().filter(|_| head.code == SWITCHING) {
+                upgrade
+                    .check(&fields)
+                    .map_err(|why| ExchangeFailure::new(Reason::Malformed, format!("the answer is a 101 {why}")))?;
+                passage.switch(&upgrade.octets);
+            }
             progress.update(|trace| Trace { answered: Some(Instant::now()), ..trace });
             let (code, told) = (head.code, retry_after(&fields));
             if is_event_stream(&fields) {
@@ -124,7 +134,8 @@ impl Origin {
             let length = if let Framing::Length(length) = head.framing { Some(length) } else { None };
             let has_body = head.framing != Framing::None;
             let authority = String::from_utf8_lossy(host).trim_start_matches("host: ").trim_end().to_owned();
-            let answer = PassedAnswer { code, fields, length, body: has_body.then_some(reader), authority };
+            let body_of_it = has_body.then_some(reader);
+            let answer = PassedAnswer { code, fields, length, body: body_of_it, authority, node: node.clone() };
             if let Some(Err(_)) = taker.take().map(|taker| taker.send(answer)) {
                 return Err(Unpassed(code, ExchangeFailure::new(Reason::Cancelled, "the client left")));
             }

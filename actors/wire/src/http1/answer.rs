@@ -35,6 +35,7 @@ pub struct HeadReader {
     /// The offset of the head being read.
     begin: usize,
     has_interim: bool,
+    may_switch: bool,
     /// How many of its octets the last unsuccessful parse covered.
     parsed: usize,
     /// How many of its octets have been searched for its end.
@@ -42,6 +43,11 @@ pub struct HeadReader {
 }
 
 impl HeadReader {
+    /// For the answer to a request that offers another protocol: a 101 is final, and what is behind it is no HTTP.
+    pub fn after_offer() -> HeadReader {
+        HeadReader { may_switch: true, ..HeadReader::default() }
+    }
+
     /// True once an interim answer (1xx) has arrived.
     pub fn has_interim(&self) -> bool {
         self.has_interim
@@ -76,12 +82,20 @@ impl HeadReader {
             within_bound(self.begin + length)?;
             let code = answer.code.unwrap_or_default();
             match code {
+                101 if self.may_switch => {
+                    for header in &*answer.headers {
+                        field(code, header.name, &unfolded(header.value));
+                    }
+                    let (end, framing) = (self.begin + length, Framing::ToTheEnd);
+                    return Ok(Some(Head { code, end, framing, is_kept: false, says_close: false }));
+                }
                 101 => {
                     let why = "101 Switching Protocols, which nobody asked for";
                     return Err(Refusal::Malformed(why.to_owned()));
                 }
                 100..=199 => {
-                    *self = HeadReader { begin: self.begin + length, has_interim: true, ..HeadReader::default() };
+                    let (begin, may_switch) = (self.begin + length, self.may_switch);
+                    *self = HeadReader { begin, has_interim: true, may_switch, ..HeadReader::default() };
                 }
                 200..=999 => {
                     let (framing, is_kept, says_close) = announced(head, &answer, code, is_head)?;

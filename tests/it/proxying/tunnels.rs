@@ -1,0 +1,338 @@
+//! Other protocols behind a 101: which ones, after what answer, and how they end.
+
+use std::io::Read as _;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use super::member::Talk;
+use super::{RawMember, before};
+use crate::harness::server::ADMIN_PASSWORD;
+use crate::harness::{Conn, End, TestServer, eventually};
+use crate::status::basic;
+
+/// What a browser sends for a WebSocket, with the key of RFC 6455.
+const WEBSOCKET: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+/// What a member answers to it.
+pub(super) const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+const FINE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
+
+/// A connection with a request that offers another protocol.
+pub(super) fn ask(site: &TestServer, lines: &str) -> Conn {
+    let mut conn = site.conn();
+    conn.send(format!("GET /articles/talk HTTP/1.1\r\nHost: h\r\n{lines}\r\n"));
+    conn
+}
+
+/// An open WebSocket.
+pub(super) fn open(site: &TestServer) -> Conn {
+    let mut conn = ask(site, WEBSOCKET);
+    conn.read_head().expect_code(101);
+    conn
+}
+
+/// A member that takes each WebSocket, and does this then.
+fn taking(conduct: impl Fn(&mut Talk) -> Option<()> + Send + Sync + 'static) -> RawMember {
+    RawMember::start(move |talk| {
+        talk.request()?;
+        talk.send(ACCEPTED)?;
+        conduct(talk)?;
+        None
+    })
+}
+
+/// Says back what it gets, until that ends.
+fn echo(talk: &mut Talk) -> Option<()> {
+    loop {
+        let some = talk.some()?;
+        talk.send(some)?;
+    }
+}
+
+#[test]
+fn the_handshake_goes_on_and_nothing_else_of_the_connection() {
+    let member = RawMember::start(|talk| {
+        talk.request()?;
+        assert!(talk.is_silent_for(Duration::from_millis(200)), "nothing of it comes before the answer");
+        // The first frame stands in one piece with the head.
+        talk.send(ACCEPTED.replace("\r\n\r\n", "\r\nSec-WebSocket-Protocol: b\r\nX-Own: 1\r\n\r\n\x01\x05first"))?;
+        echo(talk)
+    });
+    let site = before(&member).start();
+    let mut conn = ask(
+        &site,
+        &format!(
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\
+             Sec-WebSocket-Protocol: a, b\r\nOrigin: https://a.example\r\n{WEBSOCKET}\r\n\x01\x05early"
+        ),
+    );
+    let reply = conn.read_head().expect_code(101);
+    for (name, value) in [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        ("sec-websocket-protocol", "b"),
+        ("x-own", "1"),
+        ("content-length", ""),
+        ("transfer-encoding", ""),
+    ] {
+        assert_eq!(reply.header(name), value, "{name}");
+    }
+    assert_eq!(conn.take(7).unwrap(), b"\x01\x05first");
+    // The harness ended its head with an empty line of its own.
+    assert_eq!(conn.take(9).unwrap(), b"\x01\x05early\r\n");
+    let asked = member.only();
+    for (name, value) in [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-protocol", "a, b"),
+        ("origin", "https://a.example"),
+        ("http2-settings", ""),
+        ("content-length", ""),
+    ] {
+        assert_eq!(asked.header(name), value, "{name}");
+    }
+    assert!(!asked.head.contains("h2c"), "{}", asked.head);
+    conn.send("more");
+    assert_eq!(conn.take(4).unwrap(), b"more");
+}
+
+#[test]
+fn http_2_and_what_nobody_names_never_go_on() {
+    let member = RawMember::answering(FINE);
+    let site = before(&member).section("[mount /articles]\nproxy_upgrade = chat").start();
+    for lines in [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+        "Connection: Upgrade\r\nUpgrade: H2C\r\n",
+        "Connection: Upgrade\r\nUpgrade: h2c, TLS/1.0\r\nUpgrade: irc/6.9\r\n",
+        "Upgrade: websocket\r\n",
+        "Upgrade: chat\r\n",
+        "Connection: HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+    ] {
+        let mut conn = ask(&site, lines);
+        assert_eq!(conn.read().expect_code(200).text(), "fine", "{lines}");
+        // A request with a body offers nothing.
+        conn.send(format!("POST /articles/a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n{lines}\r\nhi"));
+        assert_eq!(conn.read().expect_code(200).text(), "fine", "{lines}");
+    }
+    for asked in member.asked() {
+        for gone in ["connection", "upgrade", "http2-settings"] {
+            assert_eq!(asked.header(gone), "", "{}", asked.head);
+        }
+    }
+    assert_eq!(member.asked().len(), 12);
+    // Nor does a WebSocket without its key.
+    let mut conn = ask(&site, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+    assert!(conn.read().expect_code(400).text().contains("Sec-WebSocket-Key"));
+    assert_eq!(member.asked().len(), 12);
+    for (value, why) in [("h2c", "HTTP/2 is not spoken to members"), ("a b", "names of protocols")] {
+        let section = format!("[mount /articles]\nproxy_upgrade = {value}");
+        let (_, said) = before(&member).section(&section).start_refused();
+        assert!(said.contains(why), "{said}");
+    }
+}
+
+#[test]
+fn a_protocol_that_the_mount_names_half_closes() {
+    let member = RawMember::start(|talk| {
+        talk.request()?;
+        talk.send("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nhello")?;
+        let mut all = Vec::new();
+        while let Some(some) = talk.some() {
+            all.extend(some);
+        }
+        talk.send(format!("{} octets", all.len()))?;
+        None
+    });
+    let site = before(&member).section("[mount /articles]\nproxy_upgrade = irc/6.9, chat").start();
+    let mut conn = ask(&site, "Connection: Upgrade\r\nUpgrade: h2c, chat, irc/6.9\r\n");
+    assert_eq!(conn.read_head().expect_code(101).header("upgrade"), "chat");
+    assert_eq!(member.only().header("upgrade"), "chat");
+    conn.send(vec![0; 300_000]).half_close();
+    assert_eq!(conn.until_end(), (b"hello300000 octets".to_vec(), End::Finished));
+}
+
+#[test]
+fn only_the_right_101_is_believed() {
+    let with = |from: &str, to: &str| ACCEPTED.replace(from, to);
+    let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+    for (answer, why) in [
+        (with("s3pP", "s3pQ"), "without the `sec-websocket-accept`"),
+        (with(accept, ""), "without the `sec-websocket-accept`"),
+        (with(accept, &accept.repeat(2)), "without the `sec-websocket-accept`"),
+        (with("Upgrade: websocket", "Upgrade: h2c"), "another protocol"),
+        (with("Upgrade: websocket\r\n", ""), "another protocol"),
+        (with("Upgrade: websocket", "Upgrade: websocket\r\nUpgrade: websocket"), "another protocol"),
+        (with("Connection: Upgrade", "Connection: close"), "without `connection: upgrade`"),
+    ] {
+        let (tell, told) = mpsc::channel();
+        let tell = Arc::new(Mutex::new(tell));
+        let member = RawMember::start({
+            let answer = answer.clone();
+            move |talk| {
+                talk.request()?;
+                talk.send(&answer)?;
+                tell.lock().unwrap().send(talk.is_left()).ok()
+            }
+        });
+        let site = before(&member).start();
+        let mut conn = ask(&site, WEBSOCKET);
+        let reply = conn.read().expect_code(502);
+        assert!(reply.text().contains(why), "{answer}: {}", reply.text());
+        assert!(told.recv().unwrap(), "its connection is closed: {answer}");
+        conn.send("GET /no/such HTTP/1.1\r\nHost: h\r\n\r\n").read().expect_code(404);
+    }
+    // And none at all where nobody asked for it.
+    let member = RawMember::answering(ACCEPTED);
+    let site = before(&member).start();
+    for lines in ["", "Connection: Upgrade\r\nUpgrade: h2c\r\n"] {
+        assert!(ask(&site, lines).read().expect_code(502).text().contains("101"), "{lines}");
+    }
+}
+
+#[test]
+fn another_answer_is_an_answer() {
+    let (tell, told) = mpsc::channel();
+    let tell = Arc::new(Mutex::new(tell));
+    let member = RawMember::start(move |talk| {
+        talk.request()?;
+        talk.send(
+            "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 426 No\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nno",
+        )?;
+        tell.lock().unwrap().send(talk.is_silent_for(Duration::from_millis(200))).ok()
+    });
+    let site = before(&member).start();
+    let mut conn = ask(&site, WEBSOCKET);
+    assert_eq!(conn.read().expect_code(426).text(), "no");
+    assert!(told.recv().unwrap());
+    conn.send("GET /articles/b HTTP/1.1\r\nHost: h\r\n\r\n").read().expect_code(426);
+    assert!(told.recv().unwrap());
+    assert_eq!(member.connections(), 1, "the connection was kept");
+    // Frames that came too early are no request of the member's.
+    let mut conn = ask(&site, &format!("{WEBSOCKET}\r\n\x01\x05early"));
+    conn.read().expect_code(426);
+    assert!(told.recv().unwrap(), "the member got nothing behind the request");
+    conn.read().expect_code(400);
+    assert_eq!(member.asked().len(), 3);
+}
+
+/// What the status page says of the member.
+fn report(site: &TestServer) -> serde_json::Value {
+    let login = basic("admin", ADMIN_PASSWORD);
+    let headers = [("Authorization", login.as_str()), ("Accept", "application/json")];
+    let tree = site.ask("GET", "/status", &headers, b"").expect_code(200).json();
+    let found = member_of(&tree);
+    found.cloned().unwrap_or_else(|| panic!("{tree:#}"))
+}
+
+/// The first map that has `in_flight` and `node`.
+fn member_of(tree: &serde_json::Value) -> Option<&serde_json::Value> {
+    match tree {
+        serde_json::Value::Object(map) if map.contains_key("in_flight") && map.contains_key("node") => Some(tree),
+        serde_json::Value::Object(map) => map.values().find_map(member_of),
+        serde_json::Value::Array(all) => all.iter().find_map(member_of),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_tunnel_holds_its_connection_and_is_counted() {
+    let member = taking(echo);
+    let site = TestServer::site()
+        .route("/articles = @web")
+        .section(&format!("[@web]\nmembers = {}\nconnections = 1\nmember_timeout = 200ms", member.node()))
+        .server("threads", "1")
+        .start();
+    let mut held = open(&site);
+    assert_eq!(report(&site)["in_flight"], 1);
+    ask(&site, WEBSOCKET).read().expect_code(503);
+    // It may be silent for longer than an answer.
+    assert!(held.is_silent_for(Duration::from_millis(300)));
+    held.send("more");
+    assert_eq!(held.take(4).unwrap(), b"more");
+    drop(held);
+    eventually("its connection is given back", || (report(&site)["in_flight"] == 0).then_some(()));
+    let mut next = open(&site);
+    next.send("next");
+    assert_eq!(next.take(4).unwrap(), b"next");
+}
+
+#[test]
+fn who_breaks_off_is_seen_to_break_off() {
+    for is_reset in [false, true] {
+        // A frame of 200 octets, of which 3 come.
+        let member = taking(move |talk| {
+            talk.send(b"\x82\x7e\0\xc8abc")?;
+            talk.some()?;
+            if is_reset { talk.reset() } else { None }
+        });
+        let site = before(&member).section("[@other]\nmembers = 127.0.0.1:1").start();
+        let mut conn = open(&site);
+        assert_eq!(conn.take(7).unwrap(), b"\x82\x7e\0\xc8abc");
+        conn.send("x");
+        let end = if is_reset { End::Reset } else { End::Finished };
+        assert_eq!(conn.until_end(), (Vec::new(), end), "as the member ended");
+        open(&site);
+    }
+    let (tell, told) = mpsc::channel();
+    let tell = Arc::new(Mutex::new(tell));
+    let member = taking(move |talk| {
+        talk.some()?;
+        tell.lock().unwrap().send(talk.is_left()).ok()
+    });
+    let site = before(&member).start();
+    for is_reset in [false, true] {
+        let mut conn = open(&site);
+        conn.send("x");
+        if is_reset {
+            conn.reset()
+        } else {
+            drop(conn)
+        }
+        assert!(told.recv_timeout(Duration::from_secs(20)).unwrap(), "the member sees that its client left");
+    }
+    eventually("nothing is left", || (report(&site)["in_flight"] == 0).then_some(()));
+}
+
+#[test]
+fn each_way_has_its_own_pace() {
+    const LENGTH: usize = 30_000_000;
+    // The member sends without an end, and reads all the same.
+    let (tell, told) = mpsc::channel();
+    let tell = Arc::new(Mutex::new(tell));
+    let member = taking(move |talk| {
+        let stream = Arc::clone(&talk.stream);
+        let sender = std::thread::spawn(move || {
+            let mut sent = 0_usize;
+            while std::io::Write::write_all(&mut &*stream, &[0; 50_000]).is_ok() {
+                sent += 50_000;
+            }
+            sent
+        });
+        let (mut got, mut room) = (0, vec![0; 64 * 1024]);
+        while got < LENGTH {
+            got += (&*talk.stream).read(&mut room).ok().filter(|&count| count > 0)?;
+        }
+        tell.lock().unwrap().send(got).ok()?;
+        talk.is_left();
+        drop(talk.stream.shutdown(std::net::Shutdown::Both));
+        tell.lock().unwrap().send(sender.join().unwrap()).ok()
+    });
+    let site = before(&member).start();
+    let memory = site.memory();
+    let mut conn = Conn::narrow(site.port());
+    conn.send(format!("GET /articles HTTP/1.1\r\nHost: h\r\n{WEBSOCKET}\r\n"));
+    conn.read_head().expect_code(101);
+    // It reads nothing of what is sent to it, and sends.
+    for _ in 0..LENGTH / 50_000 {
+        conn.send([0; 50_000]);
+    }
+    assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), LENGTH);
+    assert!(site.memory() < memory + 8_000_000, "{} after {memory}", site.memory());
+    drop(conn);
+    let sent = told.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(sent < 40_000_000, "the member was stopped: {sent} octets");
+}

@@ -15,7 +15,7 @@ use super::registry::{Registered, Registry};
 use super::siblings::Siblings;
 use super::snapshot::{Heard, Snapshot, SnapshotReply};
 use super::tree;
-use super::wanted::{BESIDE_BY_NAME, OF_ACTORS, TOP, TreePath, Wanted, meanings};
+use super::wanted::{BESIDE_BY_NAME, OF_ACTORS, StatusFilter, TOP, TreePath, meanings};
 use crate::kit::report::ActorReport;
 use crate::kit::{ActorRef, Answers, Responder};
 
@@ -162,7 +162,7 @@ impl Answers<AskSnapshot> for StatusActor {
         let asking = self.asking.clone();
         async move {
             let actors = asking.registry.actors();
-            let wanted = filter.map(|filter| asking.found(&filter, &actors).unwrap_or(Wanted(Vec::new())));
+            let wanted = filter.map(|filter| asking.found(&filter, &actors).unwrap_or(StatusFilter(Vec::new())));
             responder.put(0, SnapshotReply(Some(asking.snapshot(wanted.as_ref(), within).await)));
         }
     }
@@ -170,7 +170,7 @@ impl Answers<AskSnapshot> for StatusActor {
 
 impl Asking {
     /// Asks the actors that are wanted.
-    async fn snapshot(&self, wanted: Option<&Wanted>, within: Duration) -> Snapshot {
+    async fn snapshot(&self, wanted: Option<&StatusFilter>, within: Duration) -> Snapshot {
         let number = self.snapshots.fetch_add(1, Relaxed);
         let actors = self.registry.actors();
         let is_wanted = |name: &str| wanted.is_none_or(|wanted| wanted.has_actor(name));
@@ -201,7 +201,7 @@ impl Asking {
     }
 
     /// What a filter means, if there is something at it.
-    fn found(&self, filter: &str, actors: &[Registered]) -> Option<Wanted> {
+    fn found(&self, filter: &str, actors: &[Registered]) -> Option<StatusFilter> {
         let is_there = |path: &TreePath| {
             let mut of_actors = actors.iter().map(|actor| TreePath::of_actor(&actor.reporter.name()));
             match &path.name {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use skitai_wire::{Map, Value};
 
 use super::merge::merged;
-use super::wanted::{TreePath, Wanted, meanings};
+use super::wanted::{StatusFilter, TreePath, meanings};
 use super::*;
 use crate::cache::{CacheActor, KeyBuilder, Store};
 use crate::kit::report::ActorReport;
@@ -169,8 +169,9 @@ fn nobody_told_anything() {
 #[test]
 fn filters_are_understood_in_both_spellings() {
     let path = |top, name: &str| TreePath { top, name: Some(name.to_owned()) };
-    let tops = |tops: &[&'static str]| vec![Wanted(tops.iter().map(|top| TreePath { top, name: None }).collect())];
-    let either = |paths: [TreePath; 2]| paths.map(|path| Wanted(vec![path])).to_vec();
+    let tops =
+        |tops: &[&'static str]| vec![StatusFilter(tops.iter().map(|top| TreePath { top, name: None }).collect())];
+    let either = |paths: [TreePath; 2]| paths.map(|path| StatusFilter(vec![path])).to_vec();
     let cluster = |name: &str| either([path("clusters", name), path("databases", name)]);
     let actor = |top, name: &str, filter: &str| either([path(top, name), path("objects", filter)]);
     let server = tops(&["about", "process", "processes", "requests", "certificates"]);
@@ -181,7 +182,7 @@ fn filters_are_understood_in_both_spellings() {
         ("cluster:mysearch", actor("clusters", "mysearch", "cluster:mysearch")),
         ("db:mydb", actor("databases", "mydb", "db:mydb")),
         ("sessions", tops(&["sessions"])),
-        ("objects:searcher", vec![Wanted(vec![path("objects", "searcher")])]),
+        ("objects:searcher", vec![StatusFilter(vec![path("objects", "searcher")])]),
         // The eleven of the original, as its README has them, and as its code had.
         ("was.apps", tops(&["apps"])),
         ("APPS", tops(&["apps"])),

@@ -98,9 +98,9 @@ const ORIGINAL: [(&str, &[&str]); 4] = [
 
 /// What a filter selects: all of these paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wanted(pub(super) Vec<TreePath>);
+pub(super) struct StatusFilter(pub(super) Vec<TreePath>);
 
-impl Wanted {
+impl StatusFilter {
     /// Whether it selects an actor.
     pub(super) fn has_actor(&self, name: &str) -> bool {
         self.0.iter().any(|path| path.top == "actors" || TreePath::of_actor(name).is_within(path))
@@ -126,8 +126,8 @@ impl Wanted {
 /// What a filter may mean, the likeliest first: a top-level key, an actor's name (`cluster:x`, `db:x`), a thing beside
 /// the actors (`objects:x`), or a spelling of the original Skitai (`CLUSTER:x`, `was.cluster[x]`, `was.rcache`, an
 /// object's own name), which does not distinguish between clusters and databases.
-pub(super) fn meanings(filter: &str) -> Vec<Wanted> {
-    let one = |path: TreePath| vec![Wanted(vec![path])];
+pub(super) fn meanings(filter: &str) -> Vec<StatusFilter> {
+    let one = |path: TreePath| vec![StatusFilter(vec![path])];
     let filter = filter.trim();
     let filter = filter.strip_prefix("was.").unwrap_or(filter);
     if let Some(name) = bracketed(filter, "cluster").or_else(|| filter.strip_prefix("CLUSTER:")) {
@@ -135,7 +135,7 @@ pub(super) fn meanings(filter: &str) -> Vec<Wanted> {
             // The original's pools of connections that belong to no cluster.
             "__socketpool__" | "socketpool" => one(TreePath::top("web")),
             "__dbpool__" | "dbpool" => one(TreePath::top("adhoc-db")),
-            name => ["clusters", "databases"].map(|top| Wanted(vec![TreePath::of(top, name)])).into(),
+            name => ["clusters", "databases"].map(|top| StatusFilter(vec![TreePath::of(top, name)])).into(),
         };
     }
     // The original wrote its keys in capitals.
@@ -143,7 +143,7 @@ pub(super) fn meanings(filter: &str) -> Vec<Wanted> {
         && !filter.chars().any(|letter| letter.is_ascii_lowercase());
     let word = if is_shouted { filter.to_ascii_lowercase() } else { filter.to_owned() };
     if let Some((_, tops)) = ORIGINAL.iter().find(|(original, _)| *original == word) {
-        return vec![Wanted(tops.iter().map(|top| TreePath::top(top)).collect())];
+        return vec![StatusFilter(tops.iter().map(|top| TreePath::top(top)).collect())];
     }
     if let Some(top) = TOP.into_iter().find(|top| *top == word) {
         return one(TreePath::top(top));
@@ -155,7 +155,7 @@ pub(super) fn meanings(filter: &str) -> Vec<Wanted> {
     }
     let of_actor = TreePath::of_actor(filter);
     // `was.searcher` was the object that an app had registered under that name.
-    vec![Wanted(vec![of_actor]), Wanted(vec![TreePath::of("objects", filter)])]
+    vec![StatusFilter(vec![of_actor]), StatusFilter(vec![TreePath::of("objects", filter)])]
 }
 
 /// `x` of `cluster[x]`, quoted or not.

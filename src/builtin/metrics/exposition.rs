@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use skitai_actors::kit::{BOUNDS, UNBOUNDED};
 use skitai_wire::Value;
 
-use super::families::{self, Family, Kind};
+use super::families::{self, Family, FamilyKind};
 
 /// The most lines of samples. Of a series that has no room nothing is shown: half a histogram would be read wrongly.
 const MOST: usize = 50_000;
@@ -112,12 +112,12 @@ impl Exposition {
     fn head(&mut self, family: &Family) {
         let Family { name, kind, help, .. } = *family;
         let (of_head, word) = match (self.format, kind) {
-            (Format::Classic, Kind::Counter) => (format!("{name}_total"), "counter"),
-            (Format::Classic, Kind::Info) => (format!("{name}_info"), "gauge"),
-            (Format::OpenMetrics, Kind::Info) => (name.to_owned(), "info"),
-            (_, Kind::Counter) => (name.to_owned(), "counter"),
-            (_, Kind::Gauge) => (name.to_owned(), "gauge"),
-            (_, Kind::Histogram) => (name.to_owned(), "histogram"),
+            (Format::Classic, FamilyKind::Counter) => (format!("{name}_total"), "counter"),
+            (Format::Classic, FamilyKind::Info) => (format!("{name}_info"), "gauge"),
+            (Format::OpenMetrics, FamilyKind::Info) => (name.to_owned(), "info"),
+            (_, FamilyKind::Counter) => (name.to_owned(), "counter"),
+            (_, FamilyKind::Gauge) => (name.to_owned(), "gauge"),
+            (_, FamilyKind::Histogram) => (name.to_owned(), "histogram"),
         };
         let _ = writeln!(self.text, "# HELP {of_head} {}", escaped(help, self.format == Format::OpenMetrics));
         let _ = writeln!(self.text, "# TYPE {of_head} {word}");
@@ -135,9 +135,9 @@ impl Exposition {
         match sample {
             Sample::Number(number) => {
                 let end = match kind {
-                    Kind::Counter => "_total",
-                    Kind::Info => "_info",
-                    Kind::Gauge | Kind::Histogram => "",
+                    FamilyKind::Counter => "_total",
+                    FamilyKind::Info => "_info",
+                    FamilyKind::Gauge | FamilyKind::Histogram => "",
                 };
                 let _ = writeln!(self.text, "{name}{end}{braced} {number}");
             }
@@ -186,9 +186,9 @@ mod tests {
     use super::*;
 
     const CALLS: Family =
-        Family { name: "x_calls", kind: Kind::Counter, help: "Calls \\ \"made\"\nso far.", labels: &["a", "b"] };
-    const TOOK: Family = Family { name: "x_took_seconds", kind: Kind::Histogram, help: "Time.", labels: &["a"] };
-    const BUILD: Family = Family { name: "x_build", kind: Kind::Info, help: "This.", labels: &["version"] };
+        Family { name: "x_calls", kind: FamilyKind::Counter, help: "Calls \\ \"made\"\nso far.", labels: &["a", "b"] };
+    const TOOK: Family = Family { name: "x_took_seconds", kind: FamilyKind::Histogram, help: "Time.", labels: &["a"] };
+    const BUILD: Family = Family { name: "x_build", kind: FamilyKind::Info, help: "This.", labels: &["version"] };
 
     fn text(format: Format) -> String {
         let mut text = Exposition::new(format);

@@ -2,7 +2,7 @@
 
 /// What a family's series are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FamilyKind {
     /// It only grows, over reloads too.
     Counter,
     /// What is now.
@@ -18,7 +18,7 @@ pub(super) enum Kind {
 pub(super) struct Family {
     /// Without the ending `_total` of a counter, and `_info` of an info.
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: FamilyKind,
     pub(super) help: &'static str,
     pub(super) labels: &'static [&'static str],
 }
@@ -34,7 +34,7 @@ impl Family {
 macro_rules! families {
     ($($constant:ident = $kind:ident $name:literal $labels:expr, $help:literal;)+) => {
         $(pub(super) const $constant: Family =
-            Family { name: $name, kind: Kind::$kind, help: $help, labels: &$labels };)+
+            Family { name: $name, kind: FamilyKind::$kind, help: $help, labels: &$labels };)+
 
         /// All of them.
         #[cfg(test)]
@@ -110,10 +110,10 @@ mod tests {
     fn every_series_is_documented_and_nothing_else_is() {
         let served = ALL.iter().map(|family| {
             let (end, kind) = match family.kind {
-                Kind::Counter => ("_total", "counter"),
-                Kind::Gauge => ("", "gauge"),
-                Kind::Histogram => ("", "histogram"),
-                Kind::Info => ("_info", "info"),
+                FamilyKind::Counter => ("_total", "counter"),
+                FamilyKind::Gauge => ("", "gauge"),
+                FamilyKind::Histogram => ("", "histogram"),
+                FamilyKind::Info => ("_info", "info"),
             };
             let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
             (format!("{}{end}", family.name), (kind.to_owned(), labels.join(", ")))
@@ -128,7 +128,7 @@ mod tests {
         for family in ALL {
             assert!(family.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{}", family.name);
             assert!(!family.name.ends_with("_total") && !family.name.ends_with("_count"), "{}", family.name);
-            assert!(family.kind != Kind::Histogram || family.unit() == Some("seconds"), "{}", family.name);
+            assert!(family.kind != FamilyKind::Histogram || family.unit() == Some("seconds"), "{}", family.name);
             assert!(family.help.ends_with('.') && !family.labels.contains(&"le"), "{}", family.name);
         }
     }

@@ -80,6 +80,7 @@ pub(crate) use values::read_time;
 use ini::{Section, SectionKind};
 use outside::Outside;
 use reading::Reading;
+use report::CertificateFiles;
 use skitai_actors::spec::Drivers;
 use source::ConfText;
 
@@ -135,7 +136,7 @@ fn parse_with(
     let mut problems = Vec::new();
     let document = ini::read(text, &mut problems);
     let source = Arc::new(ConfText::new(file_name, text, mask::secrets(text, &document)));
-    let mut reading = Reading { text, base, outside: &outside, drivers, problems };
+    let mut reading = Reading { text, base, outside: &outside, drivers, problems, cert_files: Vec::new() };
     let sections = known_sections(&mut reading, &document.sections);
     let section = |name: &str| sections.iter().copied().find(|section| section.name == name);
 
@@ -156,7 +157,8 @@ fn parse_with(
         reading.push(nothing.help("write `[routes:line]` and under it `/ = target`"));
     }
 
-    let report = Report::new(Arc::clone(&source), reading.problems);
+    let files = CertificateFiles { settings: server.tls.clone(), places: reading.cert_files };
+    let report = Report::new(Arc::clone(&source), reading.problems).with_certificates(files);
     if report.has_errors() {
         return Err(report);
     }

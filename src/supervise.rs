@@ -17,7 +17,7 @@
 //!   [`backoff`]: when one that crashed comes back; [`crashes`]: which requests it is to be named with;
 //! - [`bank`]: how many connections to databases each of them may hold;
 //! - [`roll`] and [`rolling`]: a reload or an upgrade, one process at a time;
-//! - [`tls`]: keys of tickets, and files of certificates that are root's alone;
+//! - [`tls`]: keys of tickets, and the certificates that were accepted;
 //! - [`notices`]: what the service manager is told;
 //! - [`upgrade`]: the supervisor becomes another program, and hands its [`state`] over.
 
@@ -67,7 +67,7 @@ use learnt::LearntBySlot;
 use notices::Notices;
 use plan::{OpenSocket, Plan, PlanError};
 use signals::Signals;
-use tls::{TicketRotation, TlsWatch};
+use tls::{HeldCertificates, TicketRotation, TlsWatch};
 use totals::Totals;
 
 pub(crate) use state::STATE;
@@ -93,6 +93,10 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -
     if let Err(error) = plan.refuse_secrets(loaded) {
         return refused(&error, UNFIT);
     }
+    let certificates = match HeldCertificates::begun(&plan) {
+        Ok(certificates) => certificates,
+        Err(problem) => return refused(&problem, UNFIT),
+    };
     let signals = match Signals::block() {
         Ok(signals) => signals,
         Err(error) => return refused(&format!("signals cannot be read: {error}"), 1),
@@ -147,6 +151,7 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -
         levels: None,
         tickets: TicketRotation::begun(Instant::now()),
         tls_watch: TlsWatch::default(),
+        certificates,
     })
 }
 

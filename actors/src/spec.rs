@@ -1,12 +1,15 @@
 //! The settings of a cluster. The configuration builds them; the actors are built from them.
 
 mod authority;
+mod identity;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use authority::trusting;
 pub use authority::{Authority, NoAuthority};
+pub use identity::{Identity, NoIdentity};
 
 /// Which members a call addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +65,8 @@ pub struct ClusterSpec {
     pub tls: bool,
     /// The certificate authorities of the members. Default: the usual roots of the web.
     pub authority: Option<Authority>,
+    /// Shown to members that ask who calls. Default: nothing.
+    pub identity: Option<Identity>,
     /// In the order of the configuration.
     pub members: Vec<Member>,
     /// Resolve each member's name at this interval (±10 % jitter); every address becomes a member of its own. Default:
@@ -108,6 +113,7 @@ impl ClusterSpec {
             name: name.into(),
             tls: false,
             authority: None,
+            identity: None,
             members,
             discover: None,
             connect_timeout: Duration::from_secs(1),

@@ -7,11 +7,11 @@ use std::time::SystemTime;
 use skitai_actors::spec::Shard;
 
 use super::args::Which;
-use super::program::{Program, fail, print};
-use crate::config::{Declared, ListenAddress, ListenSettings, Loaded};
+use super::program::{ConfError, Program, fail, print};
+use crate::config::{Declared, ListenAddress, ListenSettings, Loaded, Report};
 use crate::observe::plain_file::{self, LogKind};
 use crate::serve::limits::DescriptorNeed;
-use crate::serve::{limits, mounting, owner};
+use crate::serve::{limits, listen, mounting, owner};
 use crate::supervise::STATE;
 use crate::tls::certificates::Certificates;
 use crate::tls::files::TlsFiles;
@@ -26,8 +26,13 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
     }
     let loaded = match program.load(which) {
         Ok(loaded) => loaded,
+        Err(ConfError::Unfit(report)) => return fail(&with_certificates(report).to_string()),
         Err(error) => return fail(&error.to_string()),
     };
+    let report = with_certificates(loaded.warnings.clone());
+    if report.has_errors() {
+        return fail(&report.to_string());
+    }
     let mounts = match mounting::mounts(&loaded, &program.apps, mounting::templates_of(&loaded).as_deref()) {
         Ok(mounts) => mounts,
         Err(unfit) => return fail(&unfit.to_string()),
@@ -109,6 +114,11 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
             print(&format!("warning: `{name}` of `server_names` is in no certificate: clients refuse it over TLS"));
         }
     }
+    if let Some(error) = listen::port_of_root(&server.listening) {
+        print(&format!(
+            "warning: this user could not start it: {error}; a service manager may give the socket, or start it as root"
+        ));
+    }
     let need = DescriptorNeed::of(&loaded.settings);
     print(&format!("  {}", need.told(limits::descriptors())));
     if let Some(warning) = need.warning(limits::descriptors()) {
@@ -116,6 +126,13 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
     }
     print("ok");
     ExitCode::SUCCESS
+}
+
+/// With what is wrong with the files of certificates, at the lines that name them.
+fn with_certificates(report: Report) -> Report {
+    let Some(settings) = report.tls() else { return report };
+    let problems = Certificates::problems(settings, &TlsFiles::read(settings, Vec::new()));
+    report.with_files(problems.into_iter().map(|problem| (problem.key, problem.path.clone(), problem.to_string())))
 }
 
 /// An address; of a Unix socket with who may connect.

@@ -18,6 +18,9 @@ pub(super) fn hash_password() -> ExitCode {
         return fail(&format!("error: standard input: {error}"));
     }
     let password = line.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return fail("error: no password came from standard input: type one, or give it by a pipe, as one line");
+    }
     if password.chars().count() < SHORT {
         return fail(&format!("error: the password is shorter than {SHORT} characters"));
     }

@@ -215,6 +215,9 @@ mod tests {
             assert!(!text.contains("webapp") && !text.contains("SOURCE") && !text.contains("DEPENDENCY"), "{path}");
         }
         assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 1, "nothing is left beside it");
+        let ignored = fs::read_to_string(at.join(".gitignore")).expect("written");
+        // Keys of sessions, of the status page, and of certificates.
+        assert!(ignored.lines().any(|line| line == "/var") && ignored.lines().any(|line| line == "/cert"), "{ignored}");
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Program {
             Some(Command::Rpc(call)) => rpc::rpc(&call),
             Some(Command::Routes(which)) => routes::routes(&self, &which.or(&arguments.site)),
             Some(Command::HashPassword) => hash_password::hash_password(),
-            Some(Command::Cert(asked)) => cert::cert(&asked),
+            Some(Command::Cert(asked)) => cert::cert(&self, &asked, &asked.which.or(&arguments.site)),
             Some(Command::New(asked)) => new::new(&asked),
         }
     }

@@ -79,6 +79,7 @@ pub(super) fn into_server(reading: &mut Reading<'_>, sections: &[&Section], serv
     let client_certificates = client_certificates(reading, of_server, client_ca.is_some());
     server.hsts = hsts(reading, of_server);
     redirect(reading, of_server, server, is_on);
+    let believes = !server.trusted_proxies.is_empty();
     match ssl.filter(|_| is_on) {
         Some(ssl) => {
             refuse_clear_port(reading, ssl, server);
@@ -94,6 +95,14 @@ pub(super) fn into_server(reading: &mut Reading<'_>, sections: &[&Section], serv
         }
         None => {
             warn_of_unused(reading, sections);
+            // A proxy that is believed may say that a client spoke TLS.
+            if let Some(hsts) = find(of_server, &keys::HSTS).filter(|_| server.hsts.is_some() && !believes) {
+                reading.push(
+                    Problem::warning(hsts.span(), "`hsts` without `ssl = yes`: it is sent over TLS alone")
+                        .label("is sent to nobody")
+                        .help("add `ssl = yes`, or name the proxy that speaks TLS in `trusted_proxies`"),
+                );
+            }
             if let Some((_, span)) = client_ca {
                 reading.push(
                     Problem::error(span, "`client_ca` without `ssl = yes`: no client would be asked for a certificate")
@@ -305,7 +314,8 @@ fn hsts(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<String> 
             Some(words.iter().fold(format!("max-age={seconds}"), |header, word| format!("{header}; {word}")))
         }
         _ => {
-            let expected = "expected a time, and behind it `; includeSubDomains` and `; preload` if they are meant";
+            let expected = "expected a time such as `5m` or `365d`, and `; includeSubDomains` and `; preload` \
+                            if they are meant";
             reading.refuse(&keys::HSTS, value, expected, None);
             None
         }

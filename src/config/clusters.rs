@@ -98,6 +98,7 @@ fn of_http(reading: &mut Reading<'_>, section: &Section, members: &Value, shares
         name: name.into(),
         tls,
         authority: reaching::authority(reading, section, tls),
+        identity: reaching::identity(reading, section, tls),
         members: parts(reading, name, members, Shape::Http, |part, _| members::http(part, tls)),
         discover: reaching::discover(reading, section),
         connect_timeout: reading.time(section, &keys::CONNECT_TIMEOUT),

@@ -29,7 +29,7 @@ pub enum KeyKind {
         /// The largest valid one.
         max: u64,
     },
-    /// A duration in seconds, or with `ms`, `s`, `m`, `h`; limits in milliseconds.
+    /// A duration in seconds, or with `ms`, `s`, `m`, `h`, `d`; limits in milliseconds.
     Time {
         /// The shortest valid one.
         min: u64,
@@ -397,6 +397,10 @@ pub(super) const MEMBERS: Key = key("members", KeyKind::Members, "", "the member
 pub(super) const TLS: Key = key("ssl", KeyKind::Flag, "no", "speak TLS to the members");
 pub(super) const CA_FILE: Key =
     key("ca_file", KeyKind::File, "", "authorities trusted in place of the web's roots, PEM; needs `ssl = yes`");
+pub(super) const CLIENT_CERT: Key =
+    key("client_cert", KeyKind::File, "", "shown to members that ask who calls, PEM; needs `ssl = yes`");
+pub(super) const CLIENT_KEY: Key =
+    key("client_key", KeyKind::File, "", "the private key of `client_cert`, if it is in a file of its own");
 pub(super) const DISCOVER: Key =
     key("discover", KeyKind::Text, "", "`dns`: every address of a member's name is a member by itself");
 pub(super) const DISCOVER_INTERVAL: Key =
@@ -589,6 +593,8 @@ pub const HTTP_CLUSTER: &[Key] = &[
     DISCOVER_INTERVAL,
     TLS,
     CA_FILE,
+    CLIENT_CERT,
+    CLIENT_KEY,
     CONNECT_TIMEOUT,
     MEMBER_TIMEOUT,
     CONNECTIONS,

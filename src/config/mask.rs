@@ -1,12 +1,13 @@
 //! Decides which bytes of a conf are never shown.
 //!
 //! A report shows the operator's own lines, and reports end up in logs and tickets. So it hides the values of secret
-//! keys, the passwords of database members, and text that may be one of these, misspelt: the value of an unknown key, a
-//! line that is not an entry. In doubt, it hides.
+//! keys, the passwords of database members, and text that may be one of these, misspelt: the value of an unknown key
+//! that is not near to a harmless one, a line that is not an entry. In doubt, it hides.
 
 use std::ops::Range;
 
 use super::ini::{Document, IniEntry, Section};
+use super::spelling::nearest;
 use super::{certification, keys, members, mounts};
 
 const MEMBERS: &str = "members";
@@ -89,7 +90,8 @@ fn hide_entry(text: &str, section: &Section, entry: &IniEntry, hidden: &mut Vec<
     } else if section.name == "routes" && entry.key.starts_with('/') {
         // A path and a name; the scan of each line finds a password in a URL.
     } else if !known_section || !keys::is_known(&entry.key) {
-        let plain = is_plain(&entry.value.text) && !entry.value.is_continued();
+        let meant = meant(&entry.key).is_some_and(|meant| !is_doubtful(meant, &entry.value.text));
+        let plain = (meant || is_plain(&entry.value.text)) && !entry.value.is_continued();
         let lower = entry.key.to_lowercase();
         if !plain || DOUBTFUL.iter().any(|part| lower.contains(part)) {
             hide_whole(text, entry, hidden);
@@ -100,6 +102,14 @@ fn hide_entry(text: &str, section: &Section, entry: &IniEntry, hidden: &mut Vec<
     } else if is_doubtful(&entry.key, &entry.value.text) {
         hide_whole(text, entry, hidden);
     }
+}
+
+/// The key that a mistyped one was meant to be, if its value is nobody's secret.
+pub(super) fn meant(key: &str) -> Option<&'static str> {
+    let names = keys::TABLES.iter().flat_map(|(_, table)| table.iter().map(|key| key.name));
+    let meant = nearest(key, names)?;
+    let may_be_secret = meant == MEMBERS || keys::secret_names().any(|secret| secret == meant);
+    (!may_be_secret).then_some(meant)
 }
 
 /// Hides to the end of each line: the text of an apparent comment may be the rest of a secret.

@@ -83,6 +83,14 @@ impl fmt::Display for MountSettings {
         if let Some(usual) = self.browsers.usual {
             write!(f, " {} = {}", keys::SECURITY_HEADERS.name, if usual { "yes" } else { "no" })?;
         }
+        for (key, policy) in [
+            (&keys::CONTENT_SECURITY_POLICY, &self.browsers.content_security_policy),
+            (&keys::PERMISSIONS_POLICY, &self.browsers.permissions_policy),
+        ] {
+            if let Some(policy) = policy {
+                write!(f, " {} = {policy}", key.name)?;
+            }
+        }
         for (name, value) in self.folders.describe() {
             write!(f, " {name} = {value}")?;
         }

@@ -38,6 +38,11 @@ impl ServerNames {
         })
     }
 
+    /// A name that is one of them in its one form: in lower case, without a dot at its end.
+    pub(crate) fn canonical(&self, name: &str) -> Option<String> {
+        self.has(name).then(|| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase())
+    }
+
     /// Those that no certificate has.
     pub(crate) fn beyond(&self, covers: impl Fn(&str) -> bool) -> Vec<String> {
         let is_covered = |name: &ServerName| match name {

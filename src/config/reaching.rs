@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skitai_actors::spec::{Authority, Encoding, Login, Secret};
+use skitai_actors::spec::{Authority, Encoding, Identity, Login, Secret};
 
 use super::ini::Section;
 use super::keys;
@@ -41,6 +41,29 @@ pub(super) fn authority(reading: &mut Reading<'_>, section: Option<&Section>, tl
     }
     Authority::read(&file)
         .map_err(|why| reading.push(Problem::error(span, format!("`ca_file`: {why}")).label("no authorities in it")))
+        .ok()
+}
+
+/// What is shown to members that ask who calls. Read here for the same reason.
+pub(super) fn identity(reading: &mut Reading<'_>, section: Option<&Section>, tls: bool) -> Option<Identity> {
+    let (file, key_file) = (reading.file(section, &keys::CLIENT_CERT), reading.file(section, &keys::CLIENT_KEY));
+    let given = [&keys::CLIENT_CERT, &keys::CLIENT_KEY].into_iter().find_map(|key| Some((key, find(section, key)?)));
+    let (key, value) = given?;
+    if !tls {
+        let problem =
+            Problem::error(value.span(), format!("`{}` has no effect: no TLS is spoken to the members", key.name));
+        reading.push(problem.label("nobody asks for it").help("add `ssl = yes`"));
+        return None;
+    }
+    let Some(file) = file else {
+        let problem = Problem::error(value.span(), "`client_key` is a key without its certificate");
+        reading.push(problem.label("of which one?").help("add `client_cert = FILE`"));
+        return None;
+    };
+    Identity::read(&file, key_file.as_deref().unwrap_or(&file))
+        .map_err(|why| {
+            reading.push(Problem::error(value.span(), format!("`client_cert`: {why}")).label("cannot be shown"))
+        })
         .ok()
 }
 

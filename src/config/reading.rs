@@ -21,6 +21,8 @@ pub(super) struct Reading<'a> {
     pub(super) outside: &'a Outside<'a>,
     pub(super) drivers: Drivers,
     pub(super) problems: Vec<Problem>,
+    /// Files of certificates, with their keys and places.
+    pub(super) cert_files: Vec<(&'static str, PathBuf, Range<usize>)>,
 }
 
 impl Reading<'_> {
@@ -109,6 +111,15 @@ impl Reading<'_> {
         found
     }
 
+    /// Whether a comment follows on a line of a value: it may be the rest of the value. A lone `;` at its end is none.
+    pub(super) fn is_cut(&self, value: &Value) -> bool {
+        let count = value.spans().count();
+        value.spans().enumerate().any(|(nth, span)| {
+            let rest = self.text.get(span.end..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+            rest.trim_start().strip_prefix(';').is_some_and(|rest| nth + 1 < count || !rest.trim().is_empty())
+        })
+    }
+
     /// A flag, with its value in the conf.
     pub(super) fn flag<'s>(&mut self, section: Option<&'s Section>, key: &Key) -> (bool, Option<&'s Value>) {
         let value = find(section, key);
@@ -165,6 +176,13 @@ impl Reading<'_> {
     /// A secret with its place; `None` if it is missing, empty or cannot be read.
     pub(super) fn secret(&mut self, section: Option<&Section>, key: &Key) -> Option<(Secret, Range<usize>)> {
         let value = find(section, key).filter(|value| !value.text.is_empty())?;
+        if self.is_cut(value) && !mask::is_reference(&value.text) {
+            let message = format!("a `;` behind a blank begins a comment, which is no part of `{}`", key.name);
+            let problem = Problem::warning(value.span(), message).label("ends before the `;`");
+            self.push(
+                problem.help("write comments on lines of their own; a value that has ` ;` goes into `file:PATH`"),
+            );
+        }
         match values::secret(&value.text, self.base, self.outside) {
             Ok(secret) => Some((Secret(secret), value.span())),
             Err(why) => {
@@ -230,7 +248,9 @@ impl Reading<'_> {
     /// A file in the folder `cert` beside the conf, unless its path is absolute.
     pub(super) fn cert_file(&mut self, section: Option<&Section>, key: &Key) -> Option<(PathBuf, Range<usize>)> {
         let value = self.file_name(section, key)?;
-        Some((self.base.join("cert").join(&value.text), value.span()))
+        let file = (self.base.join("cert").join(&value.text), value.span());
+        self.cert_files.push((key.name, file.0.clone(), file.1.clone()));
+        Some(file)
     }
 
     fn file_name<'s>(&mut self, section: Option<&'s Section>, key: &Key) -> Option<&'s Value> {

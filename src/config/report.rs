@@ -5,10 +5,12 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
+use super::certification::TlsSettings;
 use super::source::ConfText;
 
 /// Whether a conf can be served despite a problem.
@@ -70,6 +72,15 @@ impl Problem {
 pub struct Report {
     source: Arc<ConfText>,
     problems: Vec<Problem>,
+    certificates: CertificateFiles,
+}
+
+/// The files of certificates that a conf names, though it may have errors, each with its place. What is in them is not
+/// judged here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CertificateFiles {
+    pub(super) settings: Option<TlsSettings>,
+    pub(super) places: Vec<(&'static str, PathBuf, Range<usize>)>,
 }
 
 impl Report {
@@ -77,7 +88,28 @@ impl Report {
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
         // Two readers may report the same problem of a line.
         problems.dedup();
-        Report { source, problems }
+        Report { source, problems, certificates: CertificateFiles::default() }
+    }
+
+    pub(super) fn with_certificates(self, certificates: CertificateFiles) -> Report {
+        Report { certificates, ..self }
+    }
+
+    /// What the conf says of TLS, as far as it can be read.
+    pub(crate) fn tls(&self) -> Option<&TlsSettings> {
+        self.certificates.settings.as_ref()
+    }
+
+    /// The same with an error for each of these files: the key that names it, its path, and the text.
+    pub(crate) fn with_files(mut self, problems: impl IntoIterator<Item = (&'static str, PathBuf, String)>) -> Report {
+        for (key, path, message) in problems {
+            let places = || self.certificates.places.iter().filter(|(_, known, _)| *known == path);
+            // A key may be in `certfile`, and a certificate's chain in `cafile`.
+            let place = places().find(|(of, ..)| *of == key).or_else(|| places().next());
+            let problem = Problem::error(place.map_or(0..0, |(.., span)| span.clone()), message);
+            self.problems.push(if place.is_some() { problem } else { problem.whole_file() });
+        }
+        Report::new(self.source, self.problems).with_certificates(self.certificates)
     }
 
     /// Whether there are no problems.

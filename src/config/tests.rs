@@ -335,7 +335,8 @@ fn the_later_place_of_the_certificate_is_read_too() {
 #[test]
 fn certificates_are_in_the_order_of_the_file() {
     let settings = loaded(
-        "[server]\nssl = yes\nip = 127.0.0.1\nport = 443\nredirect_http = 80\nhsts = 1h; preload\nclient_ca = /ca.pem\n\
+        "[server]\nssl = yes\nip = 127.0.0.1\nport = 443\nredirect_http = 80\nhsts = 365d; preload\n\
+         client_ca = /ca.pem\n\
          [certification:b.example]\ncertfile = b.pem\n[certification]\ncertfile = a.pem\n[certification: any word ]\n\
          certfile = /c.pem\n",
     );
@@ -344,7 +345,7 @@ fn certificates_are_in_the_order_of_the_file() {
     let expected = [(Some("b.example"), "/site/cert/b.pem"), (None, "/site/cert/a.pem"), (Some("any word"), "/c.pem")];
     assert_eq!(names.collect::<Vec<_>>(), expected.map(|(name, file)| (name, Some(file))));
     assert_eq!((tls.client_ca, tls.client_certificates), (Some("/ca.pem".into()), ClientCertificates::Required));
-    assert_eq!(settings.server.hsts.as_deref(), Some("max-age=3600; preload"));
+    assert_eq!(settings.server.hsts.as_deref(), Some("max-age=31536000; preload"));
     let listening = settings.server.listening;
     let shown: Vec<_> = listening.addresses.iter().map(ToString::to_string).collect();
     assert_eq!((shown, listening.redirect), (vec!["127.0.0.1:443".to_owned(), "127.0.0.1:80".to_owned()], Some(80)));

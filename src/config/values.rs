@@ -26,13 +26,14 @@ pub(super) fn number(text: &str, kind: KeyKind) -> Result<u64, String> {
             text.parse().ok().filter(|n| (min..=max).contains(n)).ok_or(why)
         }
         KeyKind::Time { min, max } => {
-            let why = || "expected a duration: seconds, or a number with `ms`, `s`, `m` or `h`".to_owned();
+            let why = || "expected a duration: seconds, or a number with `ms`, `s`, `m`, `h` or `d`".to_owned();
             let (number, unit) = split_unit(text);
             let milliseconds = match unit.as_str() {
                 "" | "s" => 1000,
                 "ms" => 1,
                 "m" => 60_000,
                 "h" => 3_600_000,
+                "d" => 86_400_000,
                 _ => return Err(why()),
             };
             let read = scaled(number, milliseconds).ok_or_else(why)?;
@@ -66,7 +67,7 @@ pub(super) fn number(text: &str, kind: KeyKind) -> Result<u64, String> {
     }
 }
 
-/// A time of at most a day, as a configuration would have it: seconds, or a number with `ms`, `s`, `m`, `h`.
+/// A time of at most a day, as a configuration would have it: seconds, or a number with `ms`, `s`, `m`, `h`, `d`.
 pub(crate) fn read_time(text: &str) -> Result<Duration, String> {
     number(text, KeyKind::Time { min: 1, max: 24 * 60 * 60 * 1000 }).map(duration)
 }

@@ -89,8 +89,8 @@ pub(crate) enum Descriptor {
     Console,
     /// The file of the flight [`recorder`](super::recorder) for this process.
     Recorder,
-    /// A certificate or a private key, open for reading.
-    TlsFile(PathBuf),
+    /// Certificates and private keys, one behind the other, each with its length in octets.
+    TlsFiles(Vec<(PathBuf, usize)>),
 }
 
 /// From the supervisor to a process, after [`Hello`].

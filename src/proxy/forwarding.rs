@@ -4,7 +4,8 @@
 //! is appended to, as everybody does who reads it from the end, and all else of them is replaced. What a trusted proxy
 //! said stays, and what it did not say is added.
 
-use bytes::Bytes;
+use skitai_actors::http::passed::FieldLines;
+use skitai_wire::http1::UnsendableHead;
 
 use super::head::joined;
 use crate::app::Request;
@@ -43,7 +44,15 @@ fn is_of_proxies(name: &str) -> bool {
 }
 
 /// Adds what the member is told.
-pub(super) fn add(fields: &mut Vec<(String, Bytes)>, request: &Request, mount: &str, is_trusted: bool) {
+///
+/// # Errors
+/// If something of it cannot be sent.
+pub(super) fn add(
+    fields: &mut FieldLines,
+    request: &Request,
+    mount: &str,
+    is_trusted: bool,
+) -> Result<(), UnsendableHead> {
     let peer = request.get_peer_addr().map(|address| address.to_string());
     let node = match &peer {
         // An address of IPv6 stands in brackets, and so between quotes (RFC 7239, 6).
@@ -53,26 +62,27 @@ pub(super) fn add(fields: &mut Vec<(String, Bytes)>, request: &Request, mount: &
     };
     let peer = peer.unwrap_or_else(|| "unknown".to_owned());
     let proto = if request.tls.is_some() { "https" } else { "http" };
-    let host = request.get_header("host").unwrap_or_default().to_owned();
+    let host = request.get_header("host").unwrap_or_default();
     let of_host = if host.is_empty() { String::new() } else { format!(";host=\"{host}\"") };
     let own = format!("for={node};proto={proto}{of_host}");
     let before = if is_trusted { joined(&request.headers, FORWARDED) } else { String::new() };
-    let mut put = |name: &str, value: String| fields.push((name.to_owned(), value.into()));
-    put(FOR, appended(&joined(&request.headers, FOR), &peer));
-    put(FORWARDED, appended(&before, &own));
-    put(REQUEST_ID, request.id().to_owned());
+    let mut put = |name: &str, value: &str| fields.put(name, value.as_bytes());
+    put(FOR, &appended(&joined(&request.headers, FOR), &peer))?;
+    put(FORWARDED, &appended(&before, &own))?;
+    put(REQUEST_ID, request.id())?;
     let client = request.get_remote_addr().map_or_else(|| peer.clone(), |address| address.to_string());
-    for (name, value) in [(PROTO, proto.to_owned()), (HOST, host), (REAL_IP, client), (PREFIX, mount.to_owned())] {
+    for (name, value) in [(PROTO, proto), (HOST, host), (REAL_IP, &client), (PREFIX, mount)] {
         let is_said = is_trusted && request.headers.contains_key(name);
         if !is_said && !value.is_empty() {
-            put(name, value);
+            put(name, value)?;
         }
     }
     if !(is_trusted && request.headers.contains_key(TRACE_PARENT))
         && let Some(parent) = trace_parent(request.id())
     {
-        put(TRACE_PARENT, parent);
+        put(TRACE_PARENT, &parent)?;
     }
+    Ok(())
 }
 
 fn appended(before: &str, own: &str) -> String {

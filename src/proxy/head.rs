@@ -1,7 +1,8 @@
 //! The headers that go from end to end, and those that concern one connection alone (RFC 9110, 7.6.1).
 
 use actix_web::http::header::{self, HeaderMap};
-use bytes::Bytes;
+use skitai_actors::http::passed::FieldLines;
+use skitai_wire::http1::UnsendableHead;
 
 use super::{forwarding, via};
 use crate::app::calls::budget;
@@ -43,37 +44,42 @@ pub(super) fn stays(name: &str, listed: &[String]) -> bool {
 
 /// All lines of a header as one, as a List may be written (RFC 9110, 5.3).
 pub(super) fn joined(headers: &HeaderMap, name: &str) -> String {
-    let lines: Vec<_> = headers.get_all(name).map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
-    lines.join(", ")
+    let mut joined = String::new();
+    for line in headers.get_all(name) {
+        if !joined.is_empty() {
+            joined.push_str(", ");
+        }
+        joined.push_str(&String::from_utf8_lossy(line.as_bytes()));
+    }
+    joined
 }
 
 /// The headers for the member, but for `host` and what frames the body. `left_ms`: the time that is left for an answer.
-pub(super) fn fields(
-    request: &Request,
-    mount: &str,
-    left_ms: u64,
-    rules: &[HeaderRule],
-) -> Result<Vec<(String, Bytes)>, Error> {
+pub(super) fn fields(request: &Request, mount: &str, left_ms: u64, rules: &[HeaderRule]) -> Result<FieldLines, Error> {
+    let unsendable = |why: UnsendableHead| Error::new(400, format!("a header cannot be passed on: {why}"));
     let headers = &request.headers;
     let passed = joined(headers, header::VIA.as_str());
     via::check(&passed)?;
     let listed = listed(headers.get_all(header::CONNECTION).map(|line| line.as_bytes()));
     let is_trusted = forwarding::is_by_trusted(request);
-    let mut fields = Vec::with_capacity(headers.len() + 8);
+    let mut fields = FieldLines::default();
     for (name, value) in headers {
         let name = name.as_str();
         let is_replaced = matches!(name, "host" | "content-length" | "via" | budget::HEADER)
             || forwarding::is_replaced(name, is_trusted);
         if !is_replaced && !stays(name, &listed) {
-            fields.push((name.to_owned(), Bytes::copy_from_slice(value.as_bytes())));
+            fields.put(name, value.as_bytes()).map_err(unsendable)?;
         }
     }
-    fields.push(("via".to_owned(), via::with_own(&passed, request.version()).into()));
-    fields.push((budget::HEADER.to_owned(), left_ms.to_string().into()));
-    forwarding::add(&mut fields, request, mount, is_trusted);
+    let mut add = |name: &str, value: &str| fields.put(name, value.as_bytes());
+    add("via", &via::with_own(&passed, request.version())).map_err(unsendable)?;
+    add(budget::HEADER, &left_ms.to_string()).map_err(unsendable)?;
+    forwarding::add(&mut fields, request, mount, is_trusted).map_err(unsendable)?;
     for HeaderRule { name, value } in rules {
-        fields.retain(|(other, _)| other != name);
-        fields.extend(value.clone().map(|value| (name.clone(), value.into())));
+        fields.remove(name);
+        if let Some(value) = value {
+            fields.put(name, value.as_bytes()).map_err(unsendable)?;
+        }
     }
     Ok(fields)
 }

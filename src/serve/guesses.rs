@@ -40,7 +40,7 @@ struct Told {
 pub(crate) fn tell(admin: &AdminLogin, siblings: Arc<ThroughSupervisor>) {
     let (sender, news) = channel(WAITING);
     admin.tell_by(sender);
-    tasks::spawn("guesses at the admin password, for other processes", pass_on(news, siblings));
+    tasks::spawn("words between processes about logins of admin", pass_on(news, siblings));
 }
 
 async fn pass_on(mut news: Receiver<(IpAddr, GuessNews)>, siblings: Arc<ThroughSupervisor>) {

@@ -33,6 +33,10 @@ const BACKLOG: i32 = 1024;
 const UNIX_BACKLOG: i32 = 4096;
 /// Unsent octets that the kernel buffers per connection, beyond those in flight.
 const AHEAD: u32 = 16 * 1024;
+/// The first port that is for everybody, where the system does not say it.
+const UNPRIVILEGED: u16 = 1024;
+/// The bit of `CAP_NET_BIND_SERVICE` (linux/capability.h).
+const NET_BIND_SERVICE: u64 = 1 << 10;
 /// How long to wait for another program that opens a socket in the same folder.
 const LOCKED: Duration = Duration::from_secs(2);
 
@@ -49,6 +53,24 @@ pub(crate) fn open_at(address: &ListenAddress, listening: &ListenSettings) -> Re
         ListenAddress::Tcp { ip, port } => tcp(*ip, *port),
         ListenAddress::Unix(path) => unix(path, listening),
     }
+}
+
+/// The first port that this user may not listen on, as a start would refuse it.
+pub(crate) fn port_of_root(listening: &ListenSettings) -> Option<ListenError> {
+    let read = |path: &str| fs::read_to_string(path).ok();
+    let first_free = read("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    let first_free = first_free.and_then(|text| text.trim().parse().ok()).unwrap_or(UNPRIVILEGED);
+    let status = read("/proc/self/status")?;
+    let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    if u64::from_str_radix(capabilities.trim(), 16).ok()? & NET_BIND_SERVICE != 0 {
+        return None;
+    }
+    listening.addresses.iter().find_map(|address| match address {
+        ListenAddress::Tcp { ip, port } if *port < first_free && *port != 0 => {
+            Some(ListenError::PortOfRoot { ip: *ip, port: *port })
+        }
+        _ => None,
+    })
 }
 
 /// Opens the sockets of a site. If one of them fails, the files of the others are removed again.

@@ -28,7 +28,7 @@ use crate::ipc::recorder::Recorder;
 use crate::ipc::{Line, LineError};
 use crate::observe::log;
 use crate::observe::log_files::LogFiles;
-use crate::tls::files::OpenFiles;
+use crate::tls::files::{HandedFiles, unpacked};
 use crate::tls::tickets::Tickets;
 
 /// How long the supervisor may take to send the first message, and to take ours.
@@ -50,7 +50,7 @@ pub(crate) enum Order {
     /// Another process asks.
     Question(Question),
     /// Certificates are new, and these are their files.
-    TakeUp(OpenFiles),
+    TakeUp(HandedFiles),
 }
 
 /// What a process was given at its start.
@@ -135,8 +135,8 @@ impl Inheritance {
         sockets.into_iter().map(|(_, descriptor)| Listener::from_fd(descriptor)).collect()
     }
 
-    /// The files of certificates that the supervisor has opened.
-    pub(crate) fn tls_files(&mut self) -> OpenFiles {
+    /// The files of certificates that the supervisor has read.
+    pub(crate) fn tls_files(&mut self) -> HandedFiles {
         let (files, rest) = tls_files(take(&mut self.descriptors));
         self.descriptors = rest;
         files
@@ -291,11 +291,11 @@ fn each(budgets: Option<&Budgets>, connections: Vec<ConnectionCount>, act: impl 
 }
 
 /// The files of certificates among descriptors, and the rest.
-fn tls_files(named: Vec<(Descriptor, OwnedFd)>) -> (OpenFiles, Vec<(Descriptor, OwnedFd)>) {
+fn tls_files(named: Vec<(Descriptor, OwnedFd)>) -> (HandedFiles, Vec<(Descriptor, OwnedFd)>) {
     let (mut files, mut rest) = (Vec::new(), Vec::new());
     for (what, descriptor) in named {
         match what {
-            Descriptor::TlsFile(path) => files.push((path, descriptor)),
+            Descriptor::TlsFiles(lengths) => files.extend(unpacked(lengths, descriptor)),
             other => rest.push((other, descriptor)),
         }
     }

@@ -1,7 +1,7 @@
 //! Certificates are taken up anew when their files change, without a connection that ends.
 //!
 //! The files are looked at once a second, behind the links in front of them: certbot swaps links, Kubernetes the link
-//! of a whole folder. Where the supervisor opens the files, it looks, and hands them down.
+//! of a whole folder. Where there is a supervisor, it looks, and hands them down.
 //!
 //! A key and its certificate are rarely written at once: what does not fit is tried again at the next look, and told
 //! only then.
@@ -14,7 +14,7 @@ use skitai_actors::kit::tasks;
 use tokio::time::sleep;
 
 use crate::tls::certificates::Certificates;
-use crate::tls::files::{OpenFiles, TlsFiles, TlsStamp, paths};
+use crate::tls::files::{HandedFiles, TlsFiles, TlsStamp, paths};
 use crate::tls::tickets::ROTATION;
 
 const LOOK: Duration = Duration::from_secs(1);
@@ -70,8 +70,8 @@ pub(crate) fn watch(certificates: Arc<Certificates>, duties: Duties) {
     });
 }
 
-/// Takes up files that the supervisor has opened.
-pub(crate) fn handed(certificates: Arc<Certificates>, files: OpenFiles) {
+/// Takes up files that the supervisor has read.
+pub(crate) fn handed(certificates: Arc<Certificates>, files: HandedFiles) {
     tasks::spawn("files of certificates, handed down", async move {
         if let Err(problem) = take_up(&certificates, files).await {
             tell(&problem);
@@ -80,7 +80,7 @@ pub(crate) fn handed(certificates: Arc<Certificates>, files: OpenFiles) {
 }
 
 /// A passphrase is slow to try and a disk may be: not on the event loop.
-async fn take_up(certificates: &Arc<Certificates>, files: OpenFiles) -> Result<(), String> {
+async fn take_up(certificates: &Arc<Certificates>, files: HandedFiles) -> Result<(), String> {
     let taken = certificates.clone();
     let work = move || taken.take_up(&TlsFiles::read(taken.settings(), files)).map_err(|problem| problem.to_string());
     if !tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?? {

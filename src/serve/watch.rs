@@ -17,7 +17,7 @@ use std::time::SystemTime;
 use super::mounting;
 use super::site::OpenSite;
 use crate::config;
-use crate::config::{ListenSettings, Loaded, ServerSettings};
+use crate::config::{Certification, ListenAddress, ListenSettings, Loaded, ServerSettings, TlsSettings};
 
 /// Watches the conf of a site in devel mode.
 #[derive(Debug)]
@@ -101,15 +101,39 @@ pub(super) fn keep_of_process(server: &mut ServerSettings, began: &ServerSetting
     keep!(introspection, metrics, previous_securekeys, umask);
     keep_listening(server, began, &mut changed);
     keep!(drain_delay, drain_idle, drain_timeout, supervise, user, group, start_timeout);
-    if server.tls != began.tls {
-        changed.push("ssl".to_owned());
-        server.tls.clone_from(&began.tls);
-    }
+    changed.extend(changes_of_tls(server.tls.as_ref(), began.tls.as_ref()).into_iter().map(str::to_owned));
+    server.tls.clone_from(&began.tls);
     if server.uploads.folder != began.uploads.folder {
         changed.push("upload_folder".to_owned());
         server.uploads.folder.clone_from(&began.uploads.folder);
     }
     changed
+}
+
+/// The keys of TLS that say something else than at the start.
+fn changes_of_tls(now: Option<&TlsSettings>, began: Option<&TlsSettings>) -> Vec<&'static str> {
+    let (now, began) = match (now, began) {
+        (Some(now), Some(began)) => (now, began),
+        (None, None) => return Vec::new(),
+        _ => return vec!["ssl"],
+    };
+    let differ = |is_same: fn(&Certification, &Certification) -> bool| {
+        now.certifications.iter().zip(&began.certifications).any(|(now, began)| !is_same(now, began))
+    };
+    let names = |of: &TlsSettings| of.certifications.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+    [
+        // A section more or less, or under another name.
+        ("certification", names(now) != names(began)),
+        ("certfile", differ(|now, began| now.certfile == began.certfile)),
+        ("keyfile", differ(|now, began| now.keyfile == began.keyfile)),
+        ("cafile", differ(|now, began| now.cafile == began.cafile)),
+        ("passphrase", differ(|now, began| now.passphrase == began.passphrase)),
+        ("client_ca", now.client_ca != began.client_ca),
+        ("client_certificates", now.client_certificates != began.client_certificates),
+    ]
+    .into_iter()
+    .filter_map(|(key, has_changed)| has_changed.then_some(key))
+    .collect()
 }
 
 /// The same for where the site listens, by the names of the keys.
@@ -124,13 +148,20 @@ fn keep_listening(server: &mut ServerSettings, began: &ServerSettings, changed: 
     let keys = [
         ("ip", ip(now) != ip(then)),
         ("port", port(now) != port(then)),
+        ("redirect_http", now.redirect != then.redirect),
         ("listen_mode", now.mode != then.mode),
         ("listen_owner", now.owner != then.owner),
     ];
     let named = keys.iter().filter(|(_, has_changed)| *has_changed).map(|(key, _)| (*key).to_owned());
     let before = changed.len();
     changed.extend(named);
-    if changed.len() == before && now != then {
+    // The port of `redirect_http` is one of them.
+    let own = |of: &ListenSettings| {
+        let redirects =
+            |address: &ListenAddress| matches!(address, ListenAddress::Tcp { port, .. } if Some(*port) == of.redirect);
+        of.addresses.iter().filter(|address| !redirects(address)).cloned().collect::<Vec<_>>()
+    };
+    if (changed.len() == before && now != then) || (now.redirect != then.redirect && own(now) != own(then)) {
         changed.push("listen".to_owned());
     }
     server.listening.clone_from(&began.listening);

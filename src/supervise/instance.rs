@@ -19,7 +19,7 @@ use super::plan::{OpenSocket, Plan};
 use super::processes::leave;
 use super::roll::{Roll, RollKind, WantedRoll};
 use super::signals::{Signals, SupervisorSignal};
-use super::tls::{TicketRotation, TlsWatch};
+use super::tls::{HeldCertificates, TicketRotation, TlsWatch};
 use super::totals::Totals;
 use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand};
 
@@ -84,6 +84,7 @@ pub(super) struct Instance {
     pub(super) levels: Option<(Option<String>, Instant)>,
     pub(super) tickets: TicketRotation,
     pub(super) tls_watch: TlsWatch,
+    pub(super) certificates: Option<HeldCertificates>,
 }
 
 impl Instance {

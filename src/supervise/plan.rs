@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::identity::{Identity, IdentityError};
 use super::place::Place;
-use crate::config::{ConfFile, Loaded, ServerSettings};
+use crate::config::{ConfFile, Loaded, ServerSettings, TlsSettings};
 use crate::observe::plain_file::{self, LogKind};
 use crate::serve::listen::{self, Listener, SocketFiles};
 use crate::serve::listen_error::ListenError;
@@ -32,7 +32,7 @@ pub(super) struct Plan {
     pub(super) conf: Option<ConfFile>,
     /// Log files that are opened with the rights of the supervisor and handed down.
     pub(super) logs: Vec<PathBuf>,
-    /// Files of certificates that are opened with these rights and handed down.
+    /// Files of certificates, which are read with these rights and handed down.
     pub(super) tls_files: Vec<PathBuf>,
     server: ServerSettings,
 }
@@ -98,7 +98,7 @@ impl Plan {
             leave_timeout: server.drain_delay + server.drain_timeout + LAST,
             // Without a change of user the processes open them as well.
             logs: server.access_log.clone().filter(|_| identity.is_some()).into_iter().collect(),
-            tls_files: server.tls.as_ref().filter(|_| identity.is_some()).map(files::paths).unwrap_or_default(),
+            tls_files: server.tls.as_ref().map(files::paths).unwrap_or_default(),
             identity,
             server: server.clone(),
         })
@@ -135,6 +135,11 @@ impl Plan {
             });
         }
         Ok(wanted)
+    }
+
+    /// TLS to clients, if the site speaks it.
+    pub(super) fn tls(&self) -> Option<&TlsSettings> {
+        self.server.tls.as_ref()
     }
 
     /// Opens a log file for appending. Without a change of user a link is the operator's own.

@@ -11,6 +11,7 @@ use super::child::{Child, ChildState, Exit, Image, StartFailure, exit_of, spawn}
 use super::crashes;
 use super::instance::Instance;
 use super::roll::Step;
+use super::tls::HeldCertificates;
 use super::totals::CountedSoFar;
 use super::words;
 use crate::ipc::LineError;
@@ -21,10 +22,12 @@ use crate::observe::plain_file::LogKind;
 impl Instance {
     /// Starts a process: of the roll under way, or of the plan that holds, after a crash.
     pub(super) fn start(&mut self, slot: usize, image: Image<'_>, is_rolled: bool) -> Result<Pid, String> {
-        let (plan, sockets) = match &self.roll {
-            Some(roll) if is_rolled => (&roll.plan, &roll.sockets),
-            _ => (&self.plan, &self.sockets),
+        let (plan, sockets, certificates) = match &self.roll {
+            Some(roll) if is_rolled => (&roll.plan, &roll.sockets, &roll.certificates),
+            _ => (&self.plan, &self.sockets, &self.certificates),
         };
+        let tls_files = certificates.as_ref().map(HeldCertificates::packed).transpose();
+        let tls_files = tls_files.map_err(|error| format!("certificates cannot be handed to a process: {error}"))?;
         let (pid, mut line) = spawn(image, &self.blueprint, plan.identity.as_ref())
             .map_err(|error| format!("a process cannot be started: {error}"))?;
         let mut descriptors: Vec<_> = sockets.iter().map(|socket| Descriptor::Socket(socket.address.clone())).collect();
@@ -42,8 +45,7 @@ impl Instance {
                 Err(error) => tracing::error!("log {}: {error}; nothing is written there", path.display()),
             }
         }
-        let (of_tls, tls_files) = plan.open_tls_files();
-        descriptors.extend(of_tls);
+        descriptors.extend(tls_files.iter().map(|(what, _)| what.clone()));
         descriptors.extend(recording.as_ref().map(|_| Descriptor::Recorder));
         let hello = Hello {
             version: VERSION,
@@ -61,10 +63,12 @@ impl Instance {
             levels: self.levels.as_ref().and_then(|(levels, _)| levels.clone()),
             learnt: self.learnt.for_slot(slot, Instant::now()),
             ticket_secrets: self.tickets.secrets(),
-            hands_tls_files: !plan.tls_files.is_empty(),
+            hands_tls_files: tls_files.is_some(),
         };
-        let handed =
-            sockets.iter().map(|socket| socket.listener.as_fd()).chain(logs.iter().chain(&tls_files).map(AsFd::as_fd));
+        let handed = sockets
+            .iter()
+            .map(|socket| socket.listener.as_fd())
+            .chain(logs.iter().chain(tls_files.iter().map(|(_, file)| file)).map(AsFd::as_fd));
         let handed: Vec<_> = handed.chain(recording.as_ref().map(Recording::file)).collect();
         let handed_over = line.hand_over(&hello, &handed);
         let now = Instant::now();
@@ -256,6 +260,8 @@ impl Instance {
     fn ended(&mut self, child: &Child, exit: Exit, recorded: &Recorded) {
         let (pid, slot) = (child.pid, child.slot);
         let why = child.failure.as_ref().map_or_else(|| format!("{exit}"), |failure| failure.why.clone());
+        // Reports begin with a level, and so do lines of the log.
+        let why = why.strip_prefix("error: ").unwrap_or(&why);
         match self.roll.as_ref().map(|roll| &roll.step) {
             Some(Step::Starting(new)) if *new == pid => {
                 return self.abort_roll(&format!("the new process {pid} did not begin to serve: {why}"));

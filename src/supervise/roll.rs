@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::ClientId;
 use super::plan::{OpenSocket, Plan};
+use super::tls::HeldCertificates;
 
 /// How long a new binary may take to say whether it can serve the configuration, and whether it can take over.
 pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,6 +54,7 @@ pub(super) struct Roll {
     pub(super) is_back: bool,
     pub(super) plan: Plan,
     pub(super) sockets: Vec<OpenSocket>,
+    pub(super) certificates: Option<HeldCertificates>,
     pub(super) step: Step,
     /// The slots whose process is still to be replaced.
     pub(super) rest: VecDeque<usize>,

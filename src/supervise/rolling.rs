@@ -15,6 +15,7 @@ use super::instance::{Instance, Slot};
 use super::plan::Plan;
 use super::roll::{CHECK_TIMEOUT, LEAVING_GENERATIONS, ProgramCheck, Roll, RollKind, Step, WantedRoll};
 use super::state::STATE;
+use super::tls::{HeldCertificates, TlsWatch};
 use super::upgrade::REHEARSE;
 use crate::observe::log::one_lines;
 use crate::serve::notify;
@@ -115,7 +116,12 @@ impl Instance {
     pub(super) fn restartable(&self) -> Result<(), String> {
         let loaded = (self.blueprint.load)(None)?;
         let plan = Plan::of(&loaded).map_err(|error| error.to_string())?;
-        plan.refuse_program(&self.blueprint.program).map_err(|error| error.to_string())
+        plan.refuse_program(&self.blueprint.program).map_err(|error| error.to_string())?;
+        self.next_certificates(&plan).map(drop)
+    }
+
+    fn next_certificates(&self, plan: &Plan) -> Result<Option<HeldCertificates>, String> {
+        HeldCertificates::next(plan, self.certificates.as_ref()).map_err(|problem| problem.to_string())
     }
 
     /// Reads the configuration and opens what it needs.
@@ -129,6 +135,7 @@ impl Instance {
                 self.plan.name, plan.name
             ));
         }
+        let certificates = self.next_certificates(&plan)?;
         let sockets = plan.sockets(&self.sockets).map_err(|error| error.to_string())?;
         let step = match kind {
             RollKind::Reload => Step::Next,
@@ -136,7 +143,19 @@ impl Instance {
         };
         let rest = self.slots_to_roll(&plan);
         let (has_taken_over, is_back, replaced) = (false, false, 0);
-        Ok(Roll { kind, has_taken_over, is_back, plan, sockets, step, rest, replaced, waiting, began: now })
+        Ok(Roll {
+            kind,
+            has_taken_over,
+            is_back,
+            plan,
+            sockets,
+            certificates,
+            step,
+            rest,
+            replaced,
+            waiting,
+            began: now,
+        })
     }
 
     /// Runs the new program's `check`.
@@ -238,13 +257,19 @@ impl Instance {
     /// Every process is new: the plan holds, sockets that it does not want are closed, and slots that are too many.
     fn end_roll(&mut self) {
         let Some(roll) = self.roll.take() else { return };
-        (self.plan, self.sockets) = (roll.plan, roll.sockets);
+        (self.plan, self.sockets, self.certificates) = (roll.plan, roll.sockets, roll.certificates);
+        // What has changed in their files since the roll began was not for its processes.
+        self.tls_watch = TlsWatch::default();
         self.keep_slots();
         let took = roll.began.elapsed().as_secs_f64();
         let text = format!("{} done in {took:.2} s: {} new", roll.kind.word(), roll.replaced);
         tracing::info!("{text}");
         self.notices.rolled(&text);
-        self.tell(&roll.waiting, true, &text);
+        // The log has them from the processes.
+        let warnings = self.certificates.as_ref().map(HeldCertificates::warnings).unwrap_or_default();
+        let lines = warnings.into_iter().map(|warning| format!("warning: {warning}"));
+        let told = std::iter::once(text).chain(lines).collect::<Vec<_>>().join("\n");
+        self.tell(&roll.waiting, true, &told);
     }
 
     /// The roll failed: what serves goes on.
@@ -296,6 +321,7 @@ impl Instance {
             is_back: true,
             plan,
             sockets,
+            certificates: self.certificates.clone(),
             step: Step::Next,
             rest,
             replaced: 0,

@@ -16,6 +16,7 @@ use super::totals::Totals;
 use crate::config::ConfFile;
 use crate::ipc::line::Unread;
 use crate::ipc::messages::LearntBefore;
+use crate::tls::files::HandedFiles;
 
 /// The version of [`State`]: a program takes over from one that speaks the same. `check --takes-over` asks for it.
 pub(crate) const STATE: u32 = 2;
@@ -71,6 +72,9 @@ pub(super) struct State {
     pub(super) totals: Totals,
     /// The configuration that the roll brings: what is in the file meanwhile may not be fit to be served.
     pub(super) conf: Option<ConfFile>,
+    /// The same of certificates.
+    #[serde(default)]
+    pub(super) tls_files: HandedFiles,
     /// The connections to databases that the processes hold, and those that ended ones held a moment ago.
     pub(super) books: Books,
     #[serde(default)]
@@ -171,6 +175,7 @@ mod tests {
             learnt: vec![(3, LearntBefore { age_ms: 7, learnt })],
             totals: Totals::default(),
             conf: None,
+            tls_files: Vec::new(),
             books: Books::default(),
             ended_books: EndedBooks::default(),
         };

@@ -1,21 +1,27 @@
 //! What the supervisor has to do with TLS: it makes the keys of tickets, so that a client resumes its session at any
-//! process, and after an upgrade; and where its processes run as another user, it opens the files of certificates for
-//! them, which may be root's alone, and looks whether they have changed.
+//! process, and after an upgrade; and it reads the files of certificates, looks whether they have changed, judges them,
+//! and hands them down. It keeps those that it has accepted, so that every process serves the same ones, whatever is in
+//! the files when a process takes the place of one that has crashed (decision 0035).
 
 use std::fs::File;
+use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::child::ChildState;
+use super::child::{Child, ChildState};
 use super::instance::Instance;
 use super::plan::Plan;
+use crate::config::TlsSettings;
 use crate::ipc::messages::{Descriptor, ToProcess};
 use crate::observe::plain_file;
-use crate::tls::files::TlsStamp;
-use crate::tls::tickets::{ROTATION, TicketSecrets};
+use crate::tls::certificates::Certificates;
+use crate::tls::files::{HandedFiles, TlsFiles, TlsStamp};
+use crate::tls::problem::TlsProblem;
+use crate::tls::tickets::{ROTATION, TicketSecrets, Tickets};
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -115,23 +121,65 @@ impl TlsWatch {
     }
 }
 
+/// The certificates that an instance serves, with their files as they were accepted.
+#[derive(Clone, Debug)]
+pub(super) struct HeldCertificates {
+    certificates: Arc<Certificates>,
+    files: Arc<TlsFiles>,
+}
+
+impl HeldCertificates {
+    /// Those of an instance that begins. One that has expired is better than no site.
+    pub(super) fn begun(plan: &Plan) -> Result<Option<HeldCertificates>, TlsProblem> {
+        HeldCertificates::read(plan, HandedFiles::new())
+    }
+
+    /// Those that are to take the place of these: one that has expired must not come in place of a good one.
+    pub(super) fn next(plan: &Plan, before: Option<&HeldCertificates>) -> Result<Option<HeldCertificates>, TlsProblem> {
+        let next = HeldCertificates::begun(plan)?;
+        if let Some(next) = &next {
+            next.certificates.refuse_expired(before.map(|before| &*before.certificates))?;
+        }
+        Ok(next)
+    }
+
+    /// Those of the program before; one that knew of none has left none.
+    pub(super) fn adopted(plan: &Plan, handed: HandedFiles) -> Result<Option<HeldCertificates>, TlsProblem> {
+        HeldCertificates::read(plan, handed)
+    }
+
+    fn read(plan: &Plan, handed: HandedFiles) -> Result<Option<HeldCertificates>, TlsProblem> {
+        let Some(settings) = plan.tls() else { return Ok(None) };
+        let files = plan.read_tls_files(settings, handed);
+        // Nobody shakes hands with the supervisor.
+        let certificates = Certificates::open(settings.clone(), &files, Tickets::of(TicketSecrets::default()))?;
+        Ok(Some(HeldCertificates { certificates, files: Arc::new(files) }))
+    }
+
+    /// The files, for another program.
+    pub(super) fn handed(&self) -> HandedFiles {
+        self.files.handed()
+    }
+
+    /// The files for processes, with the name of the descriptor.
+    pub(super) fn packed(&self) -> io::Result<(Descriptor, File)> {
+        let (lengths, file) = self.files.packed()?;
+        Ok((Descriptor::TlsFiles(lengths), file))
+    }
+
+    /// What is to be said of their ages.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        self.certificates.warnings(SystemTime::now())
+    }
+}
+
 impl Plan {
-    /// Opens the files of certificates for the processes. What cannot be opened they tell by themselves.
-    pub(super) fn open_tls_files(&self) -> (Vec<Descriptor>, Vec<File>) {
-        let open = |path: &PathBuf| {
-            let opened = match &self.identity {
-                Some(identity) => identity.open_safely(path, || plain_file::read(path, true)),
-                None => plain_file::read(path, true),
-            };
-            match opened {
-                Ok(file) => Some((Descriptor::TlsFile(path.clone()), file)),
-                Err(error) => {
-                    tracing::error!("{}: {error}", path.display());
-                    None
-                }
-            }
-        };
-        self.tls_files.iter().filter_map(open).unzip()
+    /// Reads the files of certificates: where the user of the processes could have put them there, with its rights.
+    fn read_tls_files(&self, settings: &TlsSettings, handed: HandedFiles) -> TlsFiles {
+        TlsFiles::opened(settings, handed, |path| match &self.identity {
+            Some(identity) => identity.open_safely(path, || plain_file::read(path, true)),
+            None => plain_file::read(path, true),
+        })
     }
 }
 
@@ -146,18 +194,33 @@ impl Instance {
                 let _ = child.line.flush();
             }
         }
-        if self.tls_watch.look(&self.plan.tls_files, now) {
-            let (descriptors, files) = self.plan.open_tls_files();
-            let handed: Vec<_> = files.iter().map(AsFd::as_fd).collect();
-            for child in self.children.iter_mut().filter(|child| child.state != ChildState::Killed) {
-                let message = ToProcess::TlsFiles { descriptors: descriptors.clone() };
-                if let Err(error) = child.line.hand_over(&message, &handed) {
-                    // It reads nothing at the moment, or it has ended.
-                    tracing::debug!("process {} could not be told of files of certificates: {error}", child.pid);
-                    self.tls_watch.is_new = true;
-                }
+        if self.tls_watch.look(&self.plan.tls_files, now)
+            && let Err(error) = self.take_up_certificates()
+        {
+            tracing::error!("the certificates stay as they are: {error}");
+        }
+    }
+
+    /// Takes up what the files have now, if it is fit, and hands it down. What is not new the processes leave alone.
+    fn take_up_certificates(&mut self) -> Result<(), Box<dyn std::error::Error>> {
+        let (Some(settings), Some(held)) = (self.plan.tls(), &mut self.certificates) else { return Ok(()) };
+        let files = self.plan.read_tls_files(settings, HandedFiles::new());
+        if held.certificates.take_up(&files)? {
+            held.files = Arc::new(files);
+        }
+        let (descriptor, file) = held.packed()?;
+        // Those of a roll have what the roll brings.
+        let rolled = self.roll.as_ref().map(|_| self.generation);
+        let is_meant = |child: &&mut Child| child.state != ChildState::Killed && Some(child.generation) != rolled;
+        for child in self.children.iter_mut().filter(is_meant) {
+            let message = ToProcess::TlsFiles { descriptors: vec![descriptor.clone()] };
+            if let Err(error) = child.line.hand_over(&message, &[file.as_fd()]) {
+                // It reads nothing at the moment, or it has ended.
+                tracing::debug!("process {} could not be told of files of certificates: {error}", child.pid);
+                self.tls_watch.is_new = true;
             }
         }
+        Ok(())
     }
 }
 

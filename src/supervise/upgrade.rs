@@ -31,7 +31,7 @@ use super::plan::{OpenSocket, Plan};
 use super::roll::{Roll, RollKind, Step, WantedRoll};
 use super::signals::Signals;
 use super::state::{ChildOf, ClientOf, Handed, STATE, SlotOf, State};
-use super::tls::{TicketRotation, TlsWatch};
+use super::tls::{HeldCertificates, TicketRotation, TlsWatch};
 use crate::ipc::Line;
 use crate::ipc::recorder::Recording;
 use crate::observe::log;
@@ -121,6 +121,10 @@ impl Instance {
             Some(roll) => (roll.rest.iter().copied().collect(), roll.waiting.as_slice(), &roll.sockets),
             None => (Vec::new(), &[][..], &self.sockets),
         };
+        let certificates = match &self.roll {
+            Some(roll) => roll.certificates.as_ref(),
+            None => self.certificates.as_ref(),
+        };
         let clients = self.control.clients.iter().map(|client| ClientOf {
             id: client.id,
             has_asked: client.has_asked,
@@ -175,6 +179,7 @@ impl Instance {
             learnt: self.learnt.all(now),
             totals: self.totals.clone(),
             conf: self.roll.as_ref().and_then(|roll| roll.plan.conf.clone()),
+            tls_files: certificates.map(HeldCertificates::handed).unwrap_or_default(),
             books: self.bank.books(),
             ended_books: self.bank.ended_books(now),
         }
@@ -217,6 +222,8 @@ impl Instance {
         let leaving = children.iter().filter(|child| child.is_leaving()).map(|child| child.pid.as_raw()).collect();
         let loaded = (blueprint.load)(state.conf.as_ref()).map_err(AdoptError::Plan)?;
         let plan = Plan::of(&loaded).map_err(|error| AdoptError::Plan(error.to_string()))?;
+        let certificates = HeldCertificates::adopted(&plan, state.tls_files);
+        let certificates = certificates.map_err(|problem| AdoptError::Plan(problem.to_string()))?;
         let pid_file = plan.place.adopt_lock(pid_file);
         let slots = state.slots.iter().map(|slot| Slot {
             backoff: Backoff { crashes: slot.crashes },
@@ -229,6 +236,7 @@ impl Instance {
             is_back: false,
             plan: plan.clone(),
             sockets: plan.sockets(&sockets).map_err(|error| AdoptError::Plan(error.to_string()))?,
+            certificates: certificates.clone(),
             step: Step::Starting(Pid::from_raw(state.new)),
             rest: state.rest.into(),
             replaced: 0,
@@ -259,6 +267,7 @@ impl Instance {
             levels: state.levels.map(|(levels, ms)| (levels, now + Duration::from_millis(ms))),
             tickets: TicketRotation::adopted(state.tickets, now),
             tls_watch: TlsWatch::default(),
+            certificates,
         })
     }
 

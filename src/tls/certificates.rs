@@ -1,23 +1,25 @@
 //! The certificates of a process at this moment. A connection keeps what it began with; the next handshake gets what is
 //! here then.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use ring::digest::{Context, SHA256};
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 use skitai_wire::Value;
 
 use super::chain::{SiteCertificate, at, certificates};
-use super::facts::CertificateFacts;
+use super::facts::{Age, CertificateFacts};
 use super::files::{TlsFiles, TlsStamp};
 use super::problem::{TlsFault, TlsProblem};
 use super::resolver::ByName;
-use super::tickets::Tickets;
+use super::tickets::{TicketSecrets, Tickets};
 use crate::config::{ClientCertificates, TlsSettings};
 
 /// The protocols that are offered. HTTP/2 is none of them: decision 0005.
@@ -39,6 +41,8 @@ struct CertificatesNow {
     digest: [u8; 32],
     config: Arc<ServerConfig>,
     shown: Vec<(PathBuf, CertificateFacts)>,
+    /// Of what is in the files, whatever the day.
+    notes: Vec<String>,
 }
 
 impl Certificates {
@@ -48,9 +52,14 @@ impl Certificates {
         files: &TlsFiles,
         tickets: Arc<Tickets>,
     ) -> Result<Arc<Certificates>, TlsProblem> {
-        let (now, _) = read(&settings, files, &tickets)?;
+        let now = read(&settings, files, &tickets).map_err(first)?;
         let began = files.stamp.clone();
         Ok(Arc::new(Certificates { settings, tickets, began, now: RwLock::new(now) }))
+    }
+
+    /// Everything that keeps these files from being served.
+    pub(crate) fn problems(settings: &TlsSettings, files: &TlsFiles) -> Vec<TlsProblem> {
+        read(settings, files, &Tickets::of(TicketSecrets::default())).err().unwrap_or_default()
     }
 
     /// Takes up what the files have now, and says whether that is anything new. If anything in them is wrong, or has
@@ -59,13 +68,16 @@ impl Certificates {
         if files.digest() == self.now.read().unwrap_or_else(PoisonError::into_inner).digest {
             return Ok(false);
         }
-        let (next, certificates) = read(&self.settings, files, &self.tickets)?;
-        let now = SystemTime::now();
-        for certificate in certificates.0.iter().filter(|certificate| !self.has(&certificate.facts)) {
-            certificate.refuse_expired(now)?;
-        }
+        let next = read(&self.settings, files, &self.tickets).map_err(first)?;
+        refuse_expired(&next.shown, Some(self))?;
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(true)
+    }
+
+    /// Refuses one that has expired, unless it is one of those that were served before.
+    pub(crate) fn refuse_expired(&self, before: Option<&Certificates>) -> Result<(), TlsProblem> {
+        let shown = self.now.read().unwrap_or_else(PoisonError::into_inner).shown.clone();
+        refuse_expired(&shown, before)
     }
 
     fn has(&self, facts: &CertificateFacts) -> bool {
@@ -77,13 +89,15 @@ impl Certificates {
         self.now.read().unwrap_or_else(PoisonError::into_inner).config.clone()
     }
 
-    /// What is to be said of the certificates' ages.
+    /// What is to be said of the certificates: their ages, and what else clients will not like.
     pub(crate) fn warnings(&self, now: SystemTime) -> Vec<String> {
         let shown = &self.now.read().unwrap_or_else(PoisonError::into_inner).shown;
         let one = |(file, facts): &(PathBuf, CertificateFacts)| {
             facts.warning(now).map(|warning| format!("{}: the certificate {warning}", file.display()))
         };
-        shown.iter().filter_map(one).collect()
+        let ages: Vec<_> = shown.iter().filter_map(one).collect();
+        let notes = self.now.read().unwrap_or_else(PoisonError::into_inner).notes.clone();
+        ages.into_iter().chain(notes).collect()
     }
 
     /// One line for each: `cert/site.pem: CN=example.org, expires on 2027-01-31, serial 4F2A`.
@@ -123,43 +137,47 @@ impl Certificates {
     }
 }
 
-fn read(
-    settings: &TlsSettings,
-    files: &TlsFiles,
-    tickets: &Arc<Tickets>,
-) -> Result<(CertificatesNow, Arc<ByName>), TlsProblem> {
+/// No client accepts such a certificate any more, and those before may be good.
+fn refuse_expired(shown: &[(PathBuf, CertificateFacts)], before: Option<&Certificates>) -> Result<(), TlsProblem> {
+    let now = SystemTime::now();
+    for (file, facts) in shown.iter().filter(|(_, facts)| !before.is_some_and(|before| before.has(facts))) {
+        if facts.age(now) == Age::Expired {
+            return Err(at(file, TlsFault::Expired(facts.last_day())));
+        }
+    }
+    Ok(())
+}
+
+/// Reads all of it. An error is at least one problem.
+fn read(settings: &TlsSettings, files: &TlsFiles, tickets: &Arc<Tickets>) -> Result<CertificatesNow, Vec<TlsProblem>> {
     let provider = Arc::new(default_provider());
-    let found: Result<Vec<_>, _> = settings
-        .certifications
-        .iter()
-        .map(|certification| SiteCertificate::read(certification, files, &provider))
-        .collect();
-    let by_name = Arc::new(ByName(found?));
-    let shown = by_name.0.iter().map(|one| (one.file.clone(), one.facts.clone())).collect();
+    let mut problems = Vec::new();
+    let mut found = Vec::new();
+    for certification in &settings.certifications {
+        match SiteCertificate::read(certification, files, &provider) {
+            Ok(certificate) => found.push(certificate),
+            Err(more) => problems.extend(more),
+        }
+    }
     let mut binding = Context::new(&SHA256);
-    let builder = ServerConfig::builder_with_provider(provider.clone())
+    let mut of_clients = Vec::new();
+    let clients = settings
+        .client_ca
+        .as_deref()
+        .map(|path| clients(settings, path, files, &provider, &mut binding, &mut of_clients));
+    let clients = clients.transpose().map_err(|problem| problems.push(problem.of("client_ca")));
+    let (Ok(clients), true) = (clients, problems.is_empty()) else { return Err(problems) };
+    let notes = found.iter().flat_map(|one| one.notes.clone()).chain(of_clients).collect();
+    let by_name = Arc::new(ByName(found));
+    let shown = by_name.0.iter().map(|one| (one.file.clone(), one.facts.clone())).collect();
+    let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])
         .expect("ring has cipher suites for both");
-    let builder = match &settings.client_ca {
+    let builder = match clients {
         None => builder.with_no_client_auth(),
-        Some(path) => {
-            let bad = |why: String| at(path, TlsFault::BadAuthority(why));
-            let mut roots = RootCertStore::empty();
-            let is_required = settings.client_certificates == ClientCertificates::Required;
-            binding.update(if is_required { b"required" } else { b"optional" });
-            let mut authorities = certificates(path, files)?;
-            authorities.sort_by(|(one, _), (other, _)| one.cmp(other));
-            for (der, _) in authorities {
-                binding.update(&(der.len() as u64).to_be_bytes());
-                binding.update(&der);
-                roots.add(der).map_err(|error| bad(error.to_string()))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            let verifier = if is_required { verifier } else { verifier.allow_unauthenticated() };
-            builder.with_client_cert_verifier(verifier.build().map_err(|error| bad(error.to_string()))?)
-        }
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
     };
-    let mut config = builder.with_cert_resolver(by_name.clone());
+    let mut config = builder.with_cert_resolver(by_name);
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
     // By our order, as judges of servers want it: each of the suites is a good one.
     config.ignore_client_order = true;
@@ -168,5 +186,43 @@ fn read(
     let mut digest = [0; 32];
     digest.copy_from_slice(binding.finish().as_ref());
     config.ticketer = tickets.bound(digest);
-    Ok((CertificatesNow { digest: files.digest(), config: Arc::new(config), shown }, by_name))
+    Ok(CertificatesNow { digest: files.digest(), config: Arc::new(config), shown, notes })
+}
+
+/// Who judges certificates of clients, by the authorities in this file. They go into the digest that binds tickets.
+fn clients(
+    settings: &TlsSettings,
+    path: &Path,
+    files: &TlsFiles,
+    provider: &Arc<CryptoProvider>,
+    binding: &mut Context,
+    notes: &mut Vec<String>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsProblem> {
+    let bad = |why: String| at(path, TlsFault::BadAuthority(why));
+    let mut roots = RootCertStore::empty();
+    let is_required = settings.client_certificates == ClientCertificates::Required;
+    binding.update(if is_required { b"required" } else { b"optional" });
+    let mut authorities = certificates(path, files)?;
+    for (_, facts) in authorities.iter().filter(|(_, facts)| !facts.is_authority && facts.issuer != facts.subject) {
+        notes.push(format!(
+            "{}: `{}` is no authority's certificate: it vouches for no client; name the one of `{}`",
+            path.display(),
+            facts.subject,
+            facts.issuer
+        ));
+    }
+    authorities.sort_by(|(one, _), (other, _)| one.cmp(other));
+    for (der, _) in authorities {
+        binding.update(&(der.len() as u64).to_be_bytes());
+        binding.update(&der);
+        roots.add(der).map_err(|error| bad(error.to_string()))?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let verifier = if is_required { verifier } else { verifier.allow_unauthenticated() };
+    verifier.build().map_err(|error| bad(error.to_string()))
+}
+
+/// For those who can be told of one alone.
+fn first(mut problems: Vec<TlsProblem>) -> TlsProblem {
+    problems.swap_remove(0)
 }

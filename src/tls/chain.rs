@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
@@ -10,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 
-use super::facts::{Age, CertificateFacts};
+use super::facts::CertificateFacts;
 use super::files::TlsFiles;
 use super::private_key;
 use super::problem::{TlsFault, TlsProblem};
@@ -24,6 +23,8 @@ pub(super) struct SiteCertificate {
     pub(super) file: PathBuf,
     pub(super) facts: CertificateFacts,
     pub(super) key: Arc<CertifiedKey>,
+    /// What an operator would want to know, though it can be served.
+    pub(super) notes: Vec<String>,
 }
 
 impl SiteCertificate {
@@ -31,54 +32,93 @@ impl SiteCertificate {
         certification: &Certification,
         files: &TlsFiles,
         provider: &CryptoProvider,
-    ) -> Result<SiteCertificate, TlsProblem> {
-        let Certification { name, certfile, keyfile, cafile, passphrase } = certification;
-        let mut chain = certificates(certfile, files)?;
-        let own = chain.len();
-        for behind in cafile.iter().map(|cafile| certificates(cafile, files)).collect::<Result<Vec<_>, _>>()? {
-            // One that `certfile` has as well is sent once.
-            chain.extend(behind.into_iter().filter(|(der, _)| !is_there(&chain, der)).collect::<Vec<_>>());
-        }
-        let place = |nth: usize| if nth < own { certfile } else { cafile.as_ref().unwrap_or(certfile) };
-        in_order(&chain).map_err(|(nth, fault)| at(place(nth), fault))?;
+    ) -> Result<SiteCertificate, Vec<TlsProblem>> {
+        let Certification { name, certfile, keyfile, passphrase, .. } = certification;
         let keyfile = keyfile.as_ref().unwrap_or(certfile);
-        let octets = files.get(keyfile).map_err(|why| at(keyfile, TlsFault::Unread(why)))?;
-        let key = private_key::read(keyfile, octets, passphrase.as_ref()).map_err(|fault| at(keyfile, fault))?;
-        let facts = chain[0].1.clone();
-        let chain = chain.into_iter().map(|(der, _)| der).collect();
-        let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => at(keyfile, TlsFault::OtherKey(certfile.clone())),
-            // Such as one of X.509 version 1, which has no names.
-            Error::InvalidCertificate(why) => {
-                at(certfile, TlsFault::BadCertificate { nth: 1, why: format!("{why:?}") })
+        let octets = files.get(keyfile);
+        let key = octets.and_then(|octets| {
+            private_key::read(keyfile, octets, passphrase.as_ref()).map_err(|fault| at(keyfile, fault))
+        });
+        let (chain, key) = match (whole_chain(certification, files), key) {
+            (Ok(chain), Ok(key)) => (chain, key),
+            (chain, key) => {
+                let of_chain = chain.err();
+                let is_same = |problem: &TlsProblem| of_chain.as_ref().is_some_and(|one| one.path == problem.path);
+                let of_key = key.err().filter(|problem| !is_same(problem)).map(|problem| problem.of("keyfile"));
+                return Err(of_chain.into_iter().chain(of_key).collect());
             }
-            error => at(keyfile, TlsFault::BadKey(error.to_string())),
-        })?;
-        Ok(SiteCertificate { name: name.clone(), file: certfile.clone(), facts, key: Arc::new(key) })
-    }
-
-    /// Refuses a certificate that no client accepts any more.
-    pub(super) fn refuse_expired(&self, now: SystemTime) -> Result<(), TlsProblem> {
-        match self.facts.age(now) {
-            Age::Expired => Err(at(&self.file, TlsFault::Expired(self.facts.last_day()))),
-            Age::NotYetValid | Age::Fresh | Age::Late => Ok(()),
+        };
+        let facts = chain[0].1.clone();
+        let mut notes = notes(certification, &facts);
+        if passphrase.is_some() && files.get(keyfile).is_ok_and(|octets| !private_key::is_encrypted(octets)) {
+            let file = keyfile.display();
+            notes.push(format!("{file}: the private key is not encrypted, so `passphrase` has no effect: remove it"));
         }
+        let chain = chain.into_iter().map(|(der, _)| der).collect();
+        let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| {
+            vec![match error {
+                Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                    at(keyfile, TlsFault::OtherKey(certfile.clone())).of("keyfile")
+                }
+                // Such as one of X.509 version 1, which has no names.
+                Error::InvalidCertificate(why) => {
+                    at(certfile, TlsFault::BadCertificate { nth: 1, why: format!("{why:?}") })
+                }
+                error => at(keyfile, TlsFault::BadKey(error.to_string())).of("keyfile"),
+            }]
+        })?;
+        Ok(SiteCertificate { name: name.clone(), file: certfile.clone(), facts, key: Arc::new(key), notes })
     }
 }
 
 type ReadCertificate = (CertificateDer<'static>, CertificateFacts);
+
+/// What clients will not like about a certificate, beside its age.
+fn notes(certification: &Certification, facts: &CertificateFacts) -> Vec<String> {
+    let (file, mut notes) = (certification.certfile.display(), Vec::new());
+    if !facts.is_for_servers {
+        notes.push(format!(
+            "{file}: the certificate is not for servers (its extended key usages lack `serverAuth`), so clients refuse \
+             it: is it a client's?"
+        ));
+    }
+    // One without a dot is a word of the operator's.
+    if let Some(name) = certification.name.as_ref().filter(|name| name.contains('.') && !facts.covers(name)) {
+        let names = facts.names.join(", ");
+        notes.push(format!(
+            "{file}: the certificate of [certification:{name}] is not for {name}, but for {}: clients that ask for \
+             {name} refuse it",
+            if names.is_empty() { "no host" } else { &names }
+        ));
+    }
+    notes
+}
+
+/// The certificate of the site and those behind it.
+fn whole_chain(certification: &Certification, files: &TlsFiles) -> Result<Vec<ReadCertificate>, TlsProblem> {
+    let Certification { certfile, cafile, .. } = certification;
+    let mut chain = certificates(certfile, files)?;
+    let own = chain.len();
+    for behind in cafile.iter().map(|cafile| certificates(cafile, files)).collect::<Result<Vec<_>, _>>()? {
+        // One that `certfile` has as well is sent once.
+        chain.extend(behind.into_iter().filter(|(der, _)| !is_there(&chain, der)).collect::<Vec<_>>());
+    }
+    let place = |nth: usize| if nth < own { certfile } else { cafile.as_ref().unwrap_or(certfile) };
+    in_order(&chain).map_err(|(nth, fault)| at(place(nth), fault))?;
+    Ok(chain)
+}
 
 fn is_there(chain: &[ReadCertificate], der: &CertificateDer<'_>) -> bool {
     chain.iter().any(|(known, _)| known == der)
 }
 
 pub(super) fn at(path: &Path, fault: TlsFault) -> TlsProblem {
-    TlsProblem { path: path.to_owned(), fault }
+    TlsProblem { path: path.to_owned(), key: "certfile", fault }
 }
 
 /// All certificates of a file, at least one.
 pub(super) fn certificates(path: &Path, files: &TlsFiles) -> Result<Vec<ReadCertificate>, TlsProblem> {
-    let octets = files.get(path).map_err(|why| at(path, TlsFault::Unread(why)))?;
+    let octets = files.get(path)?;
     if is_der(octets) {
         return Err(at(path, TlsFault::DerCertificate(path.display().to_string())));
     }

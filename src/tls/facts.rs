@@ -4,11 +4,15 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use skitai_wire::Value;
 use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::der::Decode;
 use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{BasicConstraints, SubjectAltName};
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, SubjectAltName};
+
+/// The purposes (RFC 5280, 4.2.1.12) that let a certificate be that of a server: `serverAuth` and any.
+const OF_SERVERS: [&str; 2] = ["1.3.6.1.5.5.7.3.1", "2.5.29.37.0"];
 
 /// What operators and handlers are told of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub(crate) struct CertificateFacts {
     /// Host names, some with a `*.` at the beginning, and addresses; in lower case.
     pub(crate) names: Vec<String>,
     pub(crate) is_authority: bool,
+    /// Whether its purposes, if it names any, let it be that of a server.
+    pub(crate) is_for_servers: bool,
     pub(crate) not_before: SystemTime,
     pub(crate) not_after: SystemTime,
 }
@@ -45,6 +51,9 @@ impl CertificateFacts {
             Err(error) => return Err(error.to_string()),
         };
         let is_authority = tbs.get_extension::<BasicConstraints>().ok().flatten().is_some_and(|(_, basic)| basic.ca);
+        let purposes = tbs.get_extension::<ExtendedKeyUsage>().ok().flatten();
+        let is_for_servers = purposes
+            .is_none_or(|(_, named)| named.0.iter().any(|named| OF_SERVERS.contains(&named.to_string().as_str())));
         let moment = |since: Duration| UNIX_EPOCH + since;
         let validity = tbs.validity();
         Ok(CertificateFacts {
@@ -53,9 +62,15 @@ impl CertificateFacts {
             serial: tbs.serial_number().as_bytes().iter().map(|octet| format!("{octet:02X}")).collect(),
             names: names.iter().filter_map(name).collect(),
             is_authority,
+            is_for_servers,
             not_before: moment(validity.not_before.to_unix_duration()),
             not_after: moment(validity.not_after.to_unix_duration()),
         })
+    }
+
+    /// Of the first certificate in PEM, if there is one.
+    pub(crate) fn of_pem(octets: &[u8]) -> Option<CertificateFacts> {
+        CertificateFacts::of(&CertificateDer::from_pem_slice(octets).ok()?).ok()
     }
 
     /// Whether the certificate is for this host. A `*` stands for one label.

@@ -1,15 +1,18 @@
-//! The files of a site's certificates. They may be root's alone: then the supervisor opens them, and the processes read
-//! its descriptors.
+//! The files of a site's certificates. A supervisor reads them for its processes, to which it hands a copy in memory:
+//! they may be root's alone, and what is in a file meanwhile may not be fit to be served.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
+use super::chain::at;
+use super::problem::{TlsFault, TlsProblem};
 use crate::config::TlsSettings;
 use crate::observe::plain_file;
 
@@ -28,8 +31,8 @@ pub(crate) fn paths(settings: &TlsSettings) -> Vec<PathBuf> {
     paths
 }
 
-/// Files that were opened elsewhere.
-pub(crate) type OpenFiles = Vec<(PathBuf, OwnedFd)>;
+/// Paths and contents of files that were read elsewhere.
+pub(crate) type HandedFiles = Vec<(PathBuf, Vec<u8>)>;
 
 /// The contents of files as of one moment. There are keys among them, so they are not printed.
 pub(crate) struct TlsFiles {
@@ -45,16 +48,44 @@ impl std::fmt::Debug for TlsFiles {
 }
 
 impl TlsFiles {
-    /// Reads the files of these settings: by these descriptors, and the others by their paths.
-    pub(crate) fn read(settings: &TlsSettings, opened: OpenFiles) -> TlsFiles {
+    /// Reads the files of these settings, but for those that were handed down.
+    pub(crate) fn read(settings: &TlsSettings, handed: HandedFiles) -> TlsFiles {
+        TlsFiles::opened(settings, handed, |path| plain_file::read(path, true))
+    }
+
+    /// The same where they are opened in a way of the caller's.
+    pub(crate) fn opened(
+        settings: &TlsSettings,
+        handed: HandedFiles,
+        open: impl Fn(&Path) -> io::Result<File>,
+    ) -> TlsFiles {
         let paths = paths(settings);
         let stamp = TlsStamp::of(&paths);
-        let mut contents: BTreeMap<_, _> =
-            opened.into_iter().map(|(path, descriptor)| (path, read(&File::from(descriptor)))).collect();
+        let mut contents: BTreeMap<_, _> = handed.into_iter().map(|(path, content)| (path, Ok(content))).collect();
         for path in paths {
-            contents.entry(path).or_insert_with_key(|path| plain_file::read(path, true).and_then(|file| read(&file)));
+            contents.entry(path).or_insert_with_key(|path| open(path).and_then(|file| read(&file)));
         }
         TlsFiles { contents, stamp }
+    }
+
+    /// What could be read.
+    pub(crate) fn handed(&self) -> HandedFiles {
+        let read = |(path, content): (&PathBuf, &io::Result<Vec<u8>>)| {
+            content.as_ref().ok().map(|content| (path.clone(), content.clone()))
+        };
+        self.contents.iter().filter_map(read).collect()
+    }
+
+    /// What could be read as one file in memory that nobody can change, and how many octets of it are whose.
+    pub(crate) fn packed(&self) -> io::Result<(Vec<(PathBuf, usize)>, File)> {
+        let file = File::from(memfd_create("certificates", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+        let mut lengths = Vec::new();
+        for (path, content) in self.handed() {
+            (&file).write_all(&content)?;
+            lengths.push((path, content.len()));
+        }
+        fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
+        Ok((lengths, file))
     }
 
     /// Of everything that was read. The same digest is the same certificates and keys.
@@ -72,14 +103,29 @@ impl TlsFiles {
         digest
     }
 
-    pub(super) fn get(&self, path: &Path) -> Result<&[u8], String> {
+    pub(super) fn get(&self, path: &Path) -> Result<&[u8], TlsProblem> {
         match self.contents.get(path) {
             // Editors of Windows write a byte order mark.
             Some(Ok(octets)) => Ok(octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets)),
-            Some(Err(error)) => Err(error.to_string()),
-            None => Err("it was not read".to_owned()),
+            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                Err(at(path, TlsFault::NotThere(path.parent().unwrap_or(path).to_owned())))
+            }
+            Some(Err(error)) => Err(at(path, TlsFault::Unread(error.to_string()))),
+            None => Err(at(path, TlsFault::Unread("it was not read".to_owned()))),
         }
     }
+}
+
+/// What [`TlsFiles::packed`] has packed. What makes no sense is as if it had not been handed down.
+pub(crate) fn unpacked(lengths: Vec<(PathBuf, usize)>, descriptor: OwnedFd) -> HandedFiles {
+    let (file, mut at) = (File::from(descriptor), 0_u64);
+    let mut one = |(path, length): (PathBuf, usize)| {
+        let mut content = vec![0; length.min(LONGEST)];
+        let read = file.read_exact_at(&mut content, at);
+        at += length as u64;
+        read.ok().map(|()| (path, content))
+    };
+    lengths.into_iter().filter_map(&mut one).collect()
 }
 
 /// Reads a file from its beginning, wherever the descriptor, which others may have, stands.

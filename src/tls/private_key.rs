@@ -10,6 +10,12 @@ use skitai_actors::spec::Secret;
 
 use super::problem::TlsFault;
 
+/// The mark of a key that is encrypted in the traditional format.
+const TRADITIONAL: &str = "Proc-Type: 4,ENCRYPTED";
+
+/// The object identifier of PBES2 (RFC 8018, appendix C), without which PKCS#8 is encrypted in an older form.
+const PBES2: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0d";
+
 /// The first private key in a file.
 pub(super) fn read(
     path: &Path,
@@ -22,15 +28,20 @@ pub(super) fn read(
     }
     let text = String::from_utf8_lossy(octets);
     let Some((label, body)) = block(&text) else { return Err(TlsFault::NoKey) };
-    if body.contains("Proc-Type: 4,ENCRYPTED") {
-        return Err(TlsFault::OldEncryption { how: format!("the traditional format, `{label}`"), path: shown() });
+    if body.contains(TRADITIONAL) {
+        let how = format!("the traditional format, `{label}`");
+        return Err(TlsFault::OldEncryption { how, path: shown(), is_legacy: false });
     }
     if label != "ENCRYPTED PRIVATE KEY" {
         return PrivateKeyDer::from_pem_slice(octets).map_err(|error| TlsFault::garbled(&error));
     }
     let (_, document) = pkcs8::Document::from_pem(body).map_err(|error| TlsFault::Garbled(error.to_string()))?;
     let read = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes());
-    let unread = |error: &dyn std::fmt::Display| TlsFault::OldEncryption { how: error.to_string(), path: shown() };
+    let is_legacy = !document.as_bytes().windows(PBES2.len()).any(|octets| octets == PBES2);
+    let unread = |error: &dyn std::fmt::Display| {
+        let how = if is_legacy { "PBES1, or another of before the year 2000".to_owned() } else { error.to_string() };
+        TlsFault::OldEncryption { how, path: shown(), is_legacy }
+    };
     let encrypted = read.map_err(|error| unread(&error))?;
     let Some(Secret(passphrase)) = passphrase else { return Err(TlsFault::NoPassphrase) };
     match encrypted.decrypt(passphrase) {
@@ -41,6 +52,12 @@ pub(super) fn read(
         }
         Err(error) => Err(unread(&error)),
     }
+}
+
+/// Whether a passphrase is needed for the first private key in a file.
+pub(super) fn is_encrypted(octets: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(octets);
+    block(&text).is_some_and(|(label, body)| label == "ENCRYPTED PRIVATE KEY" || body.contains(TRADITIONAL))
 }
 
 /// The label and the whole text of the first block of a private key.

@@ -8,8 +8,17 @@ use rustls::pki_types::pem;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {fault}", path.display())]
 pub(crate) struct TlsProblem {
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
+    /// The key of a conf that names the file, as far as one file may be named by several.
+    pub(crate) key: &'static str,
     pub(super) fault: TlsFault,
+}
+
+impl TlsProblem {
+    /// The same of a file that this key names.
+    pub(super) fn of(self, key: &'static str) -> TlsProblem {
+        TlsProblem { key, ..self }
+    }
 }
 
 /// Why a file does not do. Each text says what to do.
@@ -19,6 +28,11 @@ pub(super) enum TlsFault {
         "it cannot be read: {0}; name the file in the configuration, and let the user that starts the site read it"
     )]
     Unread(String),
+    #[error(
+        "there is no such file in {}: a name in the configuration without a `/` at its beginning is one in the folder \
+         `cert` beside it", .0.display()
+    )]
+    NotThere(PathBuf),
     #[error("it is DER, and PEM is expected: openssl x509 -inform DER -in {0} -out {0}.pem")]
     DerCertificate(String),
     #[error("it is DER, and PEM is expected: openssl pkey -inform DER -in {0} -out {0}.pem")]
@@ -46,8 +60,11 @@ pub(super) enum TlsFault {
     NoPassphrase,
     #[error("`passphrase` does not open the private key: it is another key's, or was mistyped")]
     WrongPassphrase,
-    #[error("the private key is encrypted in a way that is not read ({how}); convert it: {}", convert(.path))]
-    OldEncryption { how: String, path: String },
+    #[error(
+        "the private key is encrypted in a way that is not read ({how}); convert it: {}",
+        convert(.path, *.is_legacy)
+    )]
+    OldEncryption { how: String, path: String, is_legacy: bool },
     #[error(
         "the private key cannot be used: {0}; RSA of 2048 bits and more, ECDSA of P-256 and P-384, and Ed25519 can"
     )]
@@ -77,6 +94,8 @@ impl TlsFault {
     }
 }
 
-fn convert(path: &str) -> String {
-    format!("openssl pkcs8 -topk8 -v2 aes-256-cbc -in {path} -out {path}.new")
+/// `is_legacy`: OpenSSL 3 reads it only with the algorithms that it has put aside.
+fn convert(path: &str, is_legacy: bool) -> String {
+    let aside = if is_legacy { " -provider legacy -provider default" } else { "" };
+    format!("openssl pkcs8 -topk8 -v2 aes-256-cbc -in {path} -out {path}.new{aside}")
 }

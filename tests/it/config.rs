@@ -64,6 +64,19 @@ fn comments_and_indentation_are_the_seeds() {
 }
 
 #[test]
+fn a_policy_is_whole_or_refused() {
+    let with = |line: &str| TestServer::demo().section(&format!("[mount /]\n{line}"));
+    let whole = with("content_security_policy = default-src 'self'; img-src *\npermissions_policy = camera=()").check();
+    let told = said(&whole);
+    assert!(whole.status.success(), "{told}");
+    for line in ["content_security_policy = default-src 'self'; img-src *", "permissions_policy = camera=()"] {
+        assert!(told.contains(line), "{line:?} is not in:\n{told}");
+    }
+    let cut = "content_security_policy = default-src 'self' ; img-src *";
+    refuses(&with(cut), &["begins a comment", "`content_security_policy`", "write no blank before a `;`"]);
+}
+
+#[test]
 fn all_problems_are_reported_at_once_with_their_place() {
     let scenario = TestServer::demo()
         .server("treads", "4")

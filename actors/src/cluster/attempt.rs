@@ -14,11 +14,11 @@ use super::member::{Abandoned, HttpMember, InFlight};
 use crate::balance::circuit;
 use crate::balance::circuit::{CallKind, Judged};
 use crate::http::passed::PassedRequest;
-use crate::http::{AnswerTaker, PreparedRequest, Progress, SWITCHING, Stage};
+use crate::http::{AnswerTaker, PreparedRequest, Progress, SWITCHING, Stage, reason_of};
 use crate::kit::Responder;
 use crate::kit::race::step;
 use crate::outcome::deadline::Expired;
-use crate::outcome::{Outcome, Reason, deadline};
+use crate::outcome::{Outcome, Reason, Status, deadline};
 
 /// An exchange. Counted in flight from its creation to its drop.
 pub(super) struct Attempt<'a> {
@@ -33,6 +33,8 @@ pub(super) struct Attempt<'a> {
     progress: Progress,
     is_done: Cell<bool>,
     is_unwanted: Cell<bool>,
+    /// It was a trial, which the head of its answer has decided.
+    is_decided: Cell<bool>,
 }
 
 /// The role of an exchange within its call.
@@ -83,8 +85,8 @@ impl<'a> Attempt<'a> {
             }
         });
         let progress = Progress::default();
-        let (is_done, is_unwanted) = (Cell::new(false), Cell::new(false));
-        Attempt { member, responder, index, begun, info, entry, progress, is_done, is_unwanted }
+        let (is_done, is_unwanted, is_decided) = (Cell::new(false), Cell::new(false), Cell::new(false));
+        Attempt { member, responder, index, begun, info, entry, progress, is_done, is_unwanted, is_decided }
     }
 
     pub(super) fn index(&self) -> usize {
@@ -127,6 +129,7 @@ impl<'a> Attempt<'a> {
                 self.finish(&mut outcome, false);
                 return Poll::Ready(outcome);
             }
+            self.decide();
             let stage = self.progress.get().stage;
             if stage != shown && !self.info.is_repeated {
                 self.show(shown, stage);
@@ -135,6 +138,22 @@ impl<'a> Attempt<'a> {
             Poll::Pending
         })
         .await
+    }
+
+    /// Decides a trial by the head of its answer: the member takes calls again, or does not, while a stream or a
+    /// WebSocket goes on for as long as it likes.
+    fn decide(&self) {
+        let Some((_, code)) = self.progress.get().answered.filter(|_| self.entry.call == CallKind::Trial) else {
+            return;
+        };
+        if !self.is_decided.replace(true) {
+            self.member.decide(self.entry, circuit::judge(reason_of(code), Status::Completed, code, false));
+        }
+    }
+
+    /// What its end is the end of.
+    fn entry(&self) -> InFlight {
+        if self.is_decided.get() { self.entry.as_regular() } else { self.entry }
     }
 
     /// Ends the exchange at the member's timeout.
@@ -153,12 +172,12 @@ impl<'a> Attempt<'a> {
     fn finish(&self, outcome: &mut Outcome, was_silent: bool) {
         let now = Instant::now();
         // An answer that is passed on is as late as its head: the rest is at the pace of its client.
-        let answered = self.progress.get().answered.unwrap_or(now);
+        let answered = self.progress.get().answered.map_or(now, |(when, _)| when);
         outcome.latency = answered - self.begun;
         (outcome.attempts, outcome.index) = (self.info.attempt, self.info.member);
         self.is_done.set(true);
         let judged = self.judged(outcome, was_silent || self.progress.get().is_silent);
-        self.member.record(self.entry, outcome, judged, answered - self.entry.started, now);
+        self.member.record(self.entry(), outcome, judged, answered - self.entry.started, now);
     }
 
     /// Judges the member. A reused connection that ends without a byte of an answer says nothing about the member:
@@ -217,7 +236,7 @@ impl Drop for Attempt<'_> {
             !self.is_unwanted.get() && (self.responder.is_awaited(self.index) || self.responder.is_settled(self.index));
         let how = if by_clock { Abandoned::Deadline } else { Abandoned::Cancelled };
         let was_sent = self.progress.get().written > 0;
-        self.member.record_abandoned(self.entry, how, was_sent, self.is_unwanted.get(), Instant::now());
+        self.member.record_abandoned(self.entry(), how, was_sent, self.is_unwanted.get(), Instant::now());
     }
 }
 

@@ -57,7 +57,7 @@ struct LastError {
 /// An exchange under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InFlight {
-    call: CallKind,
+    pub(super) call: CallKind,
     /// When the exchange began: later than its call, if another member was tried before.
     pub(super) started: Instant,
     /// Calls that the member had in flight then, from all threads, this one included.
@@ -69,6 +69,13 @@ pub(super) struct InFlight {
 pub(super) enum Abandoned {
     Deadline,
     Cancelled,
+}
+
+impl InFlight {
+    /// The same, of a trial that has been decided.
+    pub(super) fn as_regular(self) -> InFlight {
+        InFlight { call: CallKind::Regular, ..self }
+    }
 }
 
 impl HttpMember {
@@ -135,6 +142,13 @@ impl HttpMember {
     pub(super) fn enter(&self, call: CallKind, started: Instant) -> InFlight {
         self.in_flight.update(|count| count + 1);
         InFlight { call, started, among: self.health.as_ref().map_or(1, |health| health.begun(health.at(started))) }
+    }
+
+    /// Decides a trial before its end.
+    pub(super) fn decide(&self, entry: InFlight, judged: Judged) {
+        if let Some(health) = &self.health {
+            health.decide(entry.call, judged, health.now());
+        }
     }
 
     /// Ends what [`enter`](HttpMember::enter) began, and passes the result to the member's health.

@@ -77,7 +77,7 @@ impl Roster {
 
     /// The members of the configuration, of which another process has learnt something.
     pub fn after(spec: ClusterSpec, past: Option<Past<'_>>) -> Arc<Roster> {
-        let trust = spec.tls.then(|| spec.authority.as_ref().map_or_else(TlsTrust::web, TlsTrust::of));
+        let trust = spec.tls.then(|| TlsTrust::of_cluster(spec.authority.as_ref(), spec.identity.as_ref()));
         let lineup = Lineup { members: spec.members.clone().into(), health: Health::after(&spec, past) };
         let mut names: Vec<Name> = Vec::new();
         for member in spec.members.iter().filter(|member| spec.discover.is_some() && is_name(member)) {

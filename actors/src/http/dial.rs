@@ -54,8 +54,8 @@ pub(crate) struct Trace {
     pub(crate) sent: bool,
     /// Bytes of the answer that were read.
     pub(crate) read: u64,
-    /// When the head of an answer that is passed on was here.
-    pub(crate) answered: Option<std::time::Instant>,
+    /// When the head of an answer that is passed on was here, and its status.
+    pub(crate) answered: Option<(std::time::Instant, u16)>,
     /// The member had its full time and sent not one byte.
     pub(crate) is_silent: bool,
 }

@@ -11,6 +11,44 @@ use skitai_wire::http1::UnsendableHead;
 
 use super::pipe::PipeReader;
 
+/// Octets of a head besides its target and the lines that are here already: enough for most hosts.
+const ROOM: usize = 256;
+
+/// The lines of headers, written as they are sent. One allocation in place of two for each header.
+#[derive(Clone, Debug, Default)]
+pub struct FieldLines(Vec<u8>);
+
+impl FieldLines {
+    /// Adds a line. The name is in lower case.
+    ///
+    /// # Errors
+    /// If a name or value would end the line early.
+    pub fn put(&mut self, name: &str, value: &[u8]) -> Result<(), UnsendableHead> {
+        http1::write_field(&mut self.0, name, value)
+    }
+
+    /// Whether there is a line of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.lines().any(|line| is_of(line, name))
+    }
+
+    /// Removes all lines of this name.
+    pub fn remove(&mut self, name: &str) {
+        if self.has(name) {
+            self.0 = self.lines().filter(|line| !is_of(line, name)).flatten().copied().collect();
+        }
+    }
+
+    /// Each line with its end: no value has one within.
+    fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split_inclusive(|&octet| octet == b'\n')
+    }
+}
+
+fn is_of(line: &[u8], name: &str) -> bool {
+    line.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b':'))
+}
+
 /// A request to be passed on. Its headers are those of the client that go from end to end, and those of the proxy: the
 /// caller has removed what concerns one connection alone.
 #[derive(Debug)]
@@ -22,7 +60,7 @@ pub struct PassedRequest {
     /// The value of `host`; `None` for the member's own.
     pub host: Option<Bytes>,
     /// All other headers, but for those that frame the body.
-    pub fields: Vec<(String, Bytes)>,
+    pub fields: FieldLines,
     /// The body.
     pub body: PassedBody,
     /// The other protocol that the client offers to speak.
@@ -97,9 +135,9 @@ impl PassedRequest {
     /// Adds the header of Basic authentication, unless the client sent one of its own.
     pub(crate) fn login(&mut self, user: &str, password: &str) {
         const NAME: &str = "authorization";
-        if !self.fields.iter().any(|(name, _)| name == NAME) {
+        if !self.fields.has(NAME) {
             let encoded = STANDARD.encode(format!("{user}:{password}"));
-            self.fields.push((NAME.to_owned(), format!("Basic {encoded}").into()));
+            self.fields.put(NAME, format!("Basic {encoded}").as_bytes()).expect("Base64 can be sent");
         }
     }
 
@@ -109,7 +147,7 @@ impl PassedRequest {
 
     /// Its head, for a member whose own `host` header is given as a whole line.
     pub(super) fn head(&self, host: &[u8]) -> Result<Vec<u8>, UnsendableHead> {
-        let mut head = Vec::with_capacity(512);
+        let mut head = Vec::with_capacity(self.fields.0.len() + self.target.len() + ROOM);
         http1::write_request_line(&mut head, &self.method, &self.target)?;
         match &self.host {
             Some(host) => http1::write_field(&mut head, "host", host)?,
@@ -130,9 +168,7 @@ impl PassedRequest {
             http1::write_field(&mut head, "connection", b"upgrade")?;
             http1::write_field(&mut head, "upgrade", protocol.as_bytes())?;
         }
-        for (name, value) in &self.fields {
-            http1::write_field(&mut head, name, value)?;
-        }
+        head.extend_from_slice(&self.fields.0);
         head.extend_from_slice(b"\r\n");
         Ok(head)
     }

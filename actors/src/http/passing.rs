@@ -7,6 +7,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::mem::take;
+use std::ops::Range;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -84,25 +85,26 @@ impl<'r> Passage<'r> {
         }
     }
 
-    /// Sends the request, or a part of it, until the head of the answer is here.
+    /// Sends the request, or a part of it, until the head of the answer is here, with its headers.
     pub(super) async fn head(
         &mut self,
         socket: &mut Socket,
         progress: &Progress,
         is_head: bool,
-        fields: &mut Vec<(String, Bytes)>,
-    ) -> Result<Head, ExchangeFailure> {
+    ) -> Result<(Head, Vec<(String, Bytes)>), ExchangeFailure> {
+        let mut fields = Vec::new();
         let mut reader = if self.offers { HeadReader::after_offer() } else { HeadReader::default() };
         let head = poll_fn(|context| {
             let waits_for_client = self.poll_out(socket, progress, context)?;
-            let read = self.poll_head(socket, progress, context, &mut reader, is_head, fields);
+            let read = self.poll_head(socket, progress, context, &mut reader, is_head, &mut fields);
             if read.is_ready() {
                 return read;
             }
             self.clock.poll(progress, !waits_for_client, context).map(Err)
         })
         .await?;
-        self.buffer.advance(head.end);
+        let octets = self.buffer.split_to(head.end).freeze();
+        let fields = fields.into_iter().map(|(name, place)| (name, octets.slice(place))).collect();
         self.clock.is_answered();
         self.body = match head.framing {
             Framing::None => AnswerBody::Left(0),
@@ -110,7 +112,7 @@ impl<'r> Passage<'r> {
             Framing::Chunked => AnswerBody::Chunks(ChunkReader::default()),
             Framing::ToTheEnd => AnswerBody::ToTheEnd { is_error: head.code >= 400 },
         };
-        Ok(head)
+        Ok((head, fields))
     }
 
     /// Reads the body into the pipe, to its end, and goes on with the request meanwhile.
@@ -226,11 +228,12 @@ impl<'r> Passage<'r> {
         context: &mut Context<'_>,
         reader: &mut HeadReader,
         is_head: bool,
-        fields: &mut Vec<(String, Bytes)>,
+        fields: &mut Vec<(String, Range<usize>)>,
     ) -> Poll<Result<Head, ExchangeFailure>> {
         loop {
             let head = reader.read(&self.buffer, is_head, |_, name, value| {
-                fields.push((name.to_ascii_lowercase(), Bytes::copy_from_slice(value)));
+                let start = value.as_ptr() as usize - self.buffer.as_ptr() as usize;
+                fields.push((name.to_ascii_lowercase(), start..start + value.len()));
             });
             if reader.has_interim() {
                 progress.update(Trace::with_interim);

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::spec::Authority;
+use crate::spec::{Authority, Identity, trusting};
 
 /// The TLS settings of a cluster, shared by its members on all threads.
 #[derive(Clone, Debug)]
@@ -15,23 +15,29 @@ impl TlsTrust {
     /// The roots of the web.
     pub(crate) fn web() -> TlsTrust {
         static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-        let make = || trusting(actix_tls::connect::rustls_0_23::webpki_roots_cert_store());
+        let make = || offering(trusting(web_roots()).with_no_client_auth());
         TlsTrust(CONFIG.get_or_init(make).clone())
     }
 
     /// These authorities only.
     pub(crate) fn of(authority: &Authority) -> TlsTrust {
-        TlsTrust(trusting(authority.roots()))
+        TlsTrust(offering(trusting(authority.roots()).with_no_client_auth()))
+    }
+
+    /// What a cluster says: its authorities, or the roots of the web; and who we are, for members that ask.
+    pub(crate) fn of_cluster(authority: Option<&Authority>, identity: Option<&Identity>) -> TlsTrust {
+        let Some(identity) = identity else { return authority.map_or_else(TlsTrust::web, TlsTrust::of) };
+        let roots = authority.map_or_else(web_roots, Authority::roots);
+        TlsTrust(offering(identity.config(roots).expect("it was tried when it was read")))
     }
 }
 
+fn web_roots() -> RootCertStore {
+    actix_tls::connect::rustls_0_23::webpki_roots_cert_store()
+}
+
 /// Offers HTTP/1.1 only: with all calls on one HTTP/2 connection, a slow answer could hold up the others.
-fn trusting(roots: RootCertStore) -> Arc<ClientConfig> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring speaks every version that rustls asks for by default")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+fn offering(mut config: ClientConfig) -> Arc<ClientConfig> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(config)
 }

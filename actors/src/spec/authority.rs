@@ -2,10 +2,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustls::RootCertStore;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
 /// Authorities that are trusted in place of the web's roots: a PEM file that was read and checked.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,6 +55,14 @@ pub enum NoAuthority {
         /// What is wrong with it.
         error: rustls::Error,
     },
+}
+
+/// The settings of a client that trusts these roots, before it is said who it is.
+pub(crate) fn trusting(roots: RootCertStore) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks every version that rustls asks for by default")
+        .with_root_certificates(roots)
 }
 
 impl Authority {

@@ -147,10 +147,13 @@ impl AdminLogin {
 
     fn refused(&self, address: IpAddr, now: Instant) -> AdminVerdict {
         let (count, wait) = self.throttle.fail(address, now);
+        let next = match wait.as_secs() {
+            0 => "at once".to_owned(),
+            seconds => format!("in {seconds} s"),
+        };
         tracing::warn!(
             from = %address,
-            "a wrong password for `admin`, the {count}. in a row; the next one is looked at in {} s",
-            wait.as_secs()
+            "a wrong password for `admin`, {count} in a row; the next one is looked at {next}"
         );
         AdminVerdict::Refused
     }

@@ -80,11 +80,12 @@ impl RequestContext {
                 tell("REMOTE_PORT", address.port().to_string());
             }
         }
-        let host = request.host_name();
+        let in_one_form = |host: &str| server.server_names.canonical(host).unwrap_or_else(|| host.to_owned());
+        let host = request.host_name().map(in_one_form);
         let listens = server.listening.tcp();
         let named = || server.server_names.first().map(str::to_owned);
         let own = || listens.and_then(|(ip, _)| ip).map_or_else(|| "localhost".to_owned(), |ip| ip.to_string());
-        tell("SERVER_NAME", host.map(str::to_owned).or_else(named).unwrap_or_else(own));
+        tell("SERVER_NAME", host.or_else(named).unwrap_or_else(own));
         tell("SERVER_PORT", listens.map_or_else(|| port_asked(request).to_string(), |(_, port)| port.to_string()));
         tell("SERVER_PROTOCOL", format!("HTTP/{}", request.version()));
         tell("SERVER_SOFTWARE", concat!("Skitai/", env!("CARGO_PKG_VERSION")).to_owned());

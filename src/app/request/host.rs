@@ -35,13 +35,18 @@ pub(crate) fn is_of_this_machine(name: &str) -> bool {
 }
 
 impl RequestContext {
-    /// Where this site is for the client: `https://example.org`, without a path. Where the client did not say for whom
-    /// it asks, the first of `server_names`, else the address that the server listens on.
+    /// Where this site is for the client: `https://example.org`, without a path. A name that is one of `server_names`
+    /// is in lower case and without a dot at its end, however the client wrote it. Where the client did not say for
+    /// whom it asks, the first of `server_names`, else the address that the server listens on.
     pub fn base_url(&self) -> String {
         let server = &self.services().site.server;
         let scheme = self.request.scheme();
         if let Some(host) = self.request.host() {
-            return format!("{scheme}://{host}");
+            // Addresses that are kept, compared or cached have one form of a name that was judged.
+            return match server.server_names.canonical(name_of(host)) {
+                Some(name) => format!("{scheme}://{name}{}", &host[name_of(host).len()..]),
+                None => format!("{scheme}://{host}"),
+            };
         }
         match (server.server_names.first(), server.listening.tcp()) {
             (Some(name), _) => format!("{scheme}://{name}"),

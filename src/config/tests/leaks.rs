@@ -35,8 +35,9 @@ enum Slip {
     Insert(Index, String),
 }
 
+/// Neither a key nor near to one whose value is shown.
 fn is_unknown(name: &str) -> bool {
-    !super::keys::is_known(name)
+    !super::keys::is_known(name) && super::mask::meant(name).is_none()
 }
 
 fn slip() -> impl Strategy<Value = Slip> {

@@ -34,7 +34,11 @@ fn each_wrong_guess_takes_longer_and_is_told() {
         (log.matches("a wrong password for `admin`").count() == 4).then_some(log)
     });
     assert!(
-        log.contains("the 4. in a row") && log.contains("from=203.0.113.9") && !log.contains("a-guess-at-it"),
+        // The first ones are free.
+        log.contains("for `admin`, 1 in a row; the next one is looked at at once")
+            && log.contains("for `admin`, 4 in a row; the next one is looked at in ")
+            && log.contains("from=203.0.113.9")
+            && !log.contains("a-guess-at-it"),
         "{log}"
     );
     eventually("the wait ends", || (status(&site, "203.0.113.9", ADMIN_PASSWORD).code == 200).then_some(()));
@@ -201,5 +205,9 @@ fn the_command_makes_what_python_makes() {
     let hash = String::from_utf8(made("correct horse battery\n").stdout).unwrap();
     let python = foreign::python("hash_password.py", &["correct horse battery", "check", hash.trim()]);
     assert_eq!(python.trim(), "True", "{hash}");
-    assert!(!made("short\n").status.success());
+    for (password, why) in [("short\n", "shorter than 12"), ("", "no password came"), ("\n", "no password came")] {
+        let refused = made(password);
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && told.contains(why), "{told}");
+    }
 }

@@ -81,6 +81,8 @@ fn whole_addresses_have_the_name_that_was_judged() {
         told,
         json!(["https://www.shop.example:8443/whole", "https://www.shop.example:8443", "www.shop.example"])
     );
+    let told = ask("GET /whole HTTP/1.1\r\nHost: WWW.Shop.EXAMPLE.:8443\r\n\r\n");
+    assert_eq!(told, json!(["http://www.shop.example:8443/whole", "http://www.shop.example:8443", "www.shop.example"]));
     let head = "Host: www.shop.example\r\nX-Forwarded-Proto: https\r\n\r\n";
     let document = ask(&format!("GET /status/methods/openrpc.json HTTP/1.1\r\n{head}"));
     assert_eq!(document["servers"][0]["url"], "https://www.shop.example/rpc3");

@@ -1,6 +1,7 @@
 //! Other protocols behind a 101: which ones, after what answer, and how they end.
 
 use std::io::Read as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -139,7 +140,10 @@ fn http_2_and_what_nobody_names_never_go_on() {
 fn a_protocol_that_the_mount_names_half_closes() {
     let member = RawMember::start(|talk| {
         talk.request()?;
-        talk.send("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nhello")?;
+        talk.send(
+            "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n\
+             hello",
+        )?;
         let mut all = Vec::new();
         while let Some(some) = talk.some() {
             all.extend(some);
@@ -269,7 +273,7 @@ fn who_breaks_off_is_seen_to_break_off() {
             talk.some()?;
             if is_reset { talk.reset() } else { None }
         });
-        let site = before(&member).section("[@other]\nmembers = 127.0.0.1:1").start();
+        let site = before(&member).start();
         let mut conn = open(&site);
         assert_eq!(conn.take(7).unwrap(), b"\x82\x7e\0\xc8abc");
         conn.send("x");
@@ -335,4 +339,66 @@ fn each_way_has_its_own_pace() {
     drop(conn);
     let sent = told.recv_timeout(Duration::from_secs(20)).unwrap();
     assert!(sent < 40_000_000, "the member was stopped: {sent} octets");
+}
+
+#[test]
+fn what_becomes_of_a_tunnel_says_nothing_of_its_member() {
+    // The first request fails, and the member is ejected. Later it takes WebSockets, and answers what else is asked.
+    let is_up = Arc::new(AtomicBool::new(false));
+    let member = RawMember::start({
+        let is_up = Arc::clone(&is_up);
+        move |talk| {
+            let asked = talk.request()?;
+            if !is_up.load(Ordering::SeqCst) {
+                return None;
+            }
+            if asked.header("upgrade").is_empty() {
+                return talk.send(FINE);
+            }
+            talk.send(ACCEPTED)?;
+            // What it is sent resets it.
+            talk.some()?;
+            talk.reset()
+        }
+    });
+    let other = RawMember::answering(FINE);
+    let site = TestServer::site()
+        .route("/articles = @web")
+        .section(&format!(
+            "[@web]\nmembers = {}, {}\nbalance = round_robin\nretries = 0\neject_after = 1\neject_time = 500ms\n\
+             slow_start = 0",
+            member.node(),
+            other.node()
+        ))
+        .start();
+    let gets = || member.asked().iter().filter(|asked| asked.header("upgrade").is_empty()).count();
+    eventually("it fails", || (site.get("/articles").code == 502).then_some(()));
+    is_up.store(true, Ordering::SeqCst);
+    let before = gets();
+    // The trial is a WebSocket, which stays.
+    let mut trial = eventually("it is tried", || {
+        let mut conn = ask(&site, WEBSOCKET);
+        (conn.read().code == 101).then_some(conn)
+    });
+    let mut all = Vec::new();
+    for _ in 0..10 {
+        site.get("/articles").expect_code(200);
+        all.push(gets());
+    }
+    assert!(gets() > before, "it takes part again while its trial goes on: {all:?}");
+    // Its WebSockets are reset, one after the other, and it stays.
+    trial.send("x");
+    assert_eq!(trial.until_end().1, End::Reset);
+    for _ in 0..4 {
+        let mut conn = ask(&site, WEBSOCKET);
+        if conn.read().code == 101 {
+            conn.send("x");
+            assert_eq!(conn.until_end().1, End::Reset);
+        }
+    }
+    let before = gets();
+    for _ in 0..6 {
+        site.get("/articles").expect_code(200);
+    }
+    assert!(gets() > before, "it still takes part");
 }

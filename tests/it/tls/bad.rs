@@ -18,6 +18,7 @@ fn refused(scenario: Scenario, told: &[&str]) {
         }
         assert!(!said.contains("a-passphrase"), "{said}");
     }
+    assert!(!log.contains("ERROR error"), "{log}");
 }
 
 fn with(pki: &Pki, lines: &str) -> Scenario {
@@ -49,7 +50,7 @@ fn files_that_cannot_be_served_are_named_with_what_to_do() {
             &["other.key", "does not belong to the certificate in", "live.pem"],
         ),
         ("certfile = @live.pem", &["live.pem", "name its file in `keyfile`"]),
-        ("certfile = @none.pem", &["none.pem", "cannot be read", "name the file in the configuration"]),
+        ("certfile = @none.pem", &["none.pem", "there is no such file in", "in the folder `cert` beside it"]),
         ("certfile = @live.der\nkeyfile = @live.key", &["live.der", "openssl x509 -inform DER"]),
         (
             "certfile = @reversed.pem\nkeyfile = @live.key",
@@ -62,6 +63,47 @@ fn files_that_cannot_be_served_are_named_with_what_to_do() {
     }
     let authority = pki.site().server("client_ca", &pki.text("live.key"));
     refused(authority, &["live.key", "there is no certificate in it"]);
+}
+
+#[test]
+fn every_wrong_file_is_reported_with_its_line_and_beside_other_errors() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", 90);
+    pki.issue("other", "DNS:b.example", 90);
+    let scenario = with(&pki, "certfile = @none.pem\nkeyfile = @gone.key")
+        .section(&format!(
+            "[certification:b.example]\ncertfile = {}\nkeyfile = {}",
+            pki.text("other.pem"),
+            pki.text("live.key")
+        ))
+        .server("client_ca", &pki.text("live.key"));
+    let place_of = |conf: &str, file: &str| {
+        let line = 1 + conf.lines().position(|line| line.contains("file =") && line.ends_with(file)).unwrap();
+        format!("test.conf:{line}:")
+    };
+    let all = [("none.pem", "no such file"), ("gone.key", "no such file"), ("live.key", "does not belong to")];
+    for scenario in [scenario, pki.site().server("treads", "4").section(&pki.section("b.example", "none"))] {
+        let output = scenario.check();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{told}");
+        let is_first = !scenario.conf().contains("treads");
+        let wrong: &[_] = if is_first { &all } else { &[("none.pem", "no such file"), ("none.key", "no such file")] };
+        for (file, why) in wrong {
+            let place = place_of(&scenario.conf(), file);
+            assert!(told.contains(file) && told.contains(why) && told.contains(&place), "{file}, {place}:\n{told}");
+        }
+        match is_first {
+            true => {
+                let place = 1 + scenario.conf().lines().position(|line| line.starts_with("client_ca")).unwrap();
+                let behind = told.split_once("there is no certificate in it").expect(&told).1;
+                assert!(
+                    behind.lines().nth(1).is_some_and(|line| line.contains(&format!("test.conf:{place}:"))),
+                    "{told}"
+                );
+            }
+            false => assert!(told.contains("did you mean `threads`?"), "{told}"),
+        }
+    }
 }
 
 #[test]
@@ -99,16 +141,25 @@ fn ports_that_do_not_go_with_tls_are_told() {
     let scenario = pki.site().server("port", "443");
     let output = scenario.told_with("check", &[]);
     assert!(output.status.success(), "the conf itself is fine: {output:?}");
-    let mut command = Command::new("setpriv");
-    command.args(["--bounding-set", "-net_bind_service", "--inh-caps", "-net_bind_service"]);
-    if !std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
-        command = Command::new("env");
-    }
-    let program = std::path::Path::new(env!("CARGO_BIN_EXE_skitai-demo")).with_file_name("examples").join("testsite");
-    command.arg(program).args(["run", "-f", "test.conf"]).current_dir(scenario.dir());
-    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success(), "{told}");
+    let without = |word: &str| {
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set", "-net_bind_service", "--inh-caps", "-net_bind_service"]);
+        if !std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
+            command = Command::new("env");
+        }
+        let demo = std::path::Path::new(env!("CARGO_BIN_EXE_skitai-demo"));
+        let program = demo.with_file_name("examples").join("testsite");
+        command.arg(program).args([word, "-f", "test.conf"]).current_dir(scenario.dir());
+        let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (is_fine, told) = without("check");
+    assert!(
+        is_fine && told.contains("warning: this user could not start it: port 443 of 127.0.0.1 is for root"),
+        "{told}"
+    );
+    let (has_run, told) = without("run");
+    assert!(!has_run, "{told}");
     assert!(told.contains("port 443 of 127.0.0.1 is for root") && told.contains("CAP_NET_BIND_SERVICE"), "{told}");
 }
 
@@ -123,8 +174,45 @@ fn certificates_that_nobody_is_shown_are_told() {
         let warning = "`certfile` without `ssl = yes`: the site speaks clear text";
         assert!(output.status.success() && told.contains(warning), "{told}");
         let site = scenario.start();
-        assert!(site.log().contains(warning), "{}", site.log());
+        eventually("the log has it, too", || site.log().contains(warning).then_some(()));
     }
+}
+
+#[test]
+fn what_clients_will_not_like_is_warned_of_by_check_and_at_the_start() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", 90);
+    pki.issue("other", "DNS:*.c.example", 90);
+    pki.issue_client("alice");
+    pki.issue_with("both", "subjectAltName=DNS:d.example\nextendedKeyUsage=clientAuth,serverAuth\n", 90);
+    let open = pki.site().server("client_ca", &pki.text("between.pem"));
+    let said = |scenario: &Scenario| {
+        let output = scenario.check();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let fine = open.section(&pki.section("x.c.example", "other")).section(&pki.section("word", "both"));
+    assert!(!said(&fine).contains("warning"), "{}", said(&fine));
+    let passphrase = format!("{}\npassphrase = not-needed", pki.section("b.example", "live"));
+    let scenario = pki
+        .site()
+        .server("client_ca", &pki.text("alice.pem"))
+        .server("client_certificates", "optional")
+        .section(&passphrase)
+        .section(&pki.section("mobile", "alice"));
+    let told = said(&scenario);
+    let site = scenario.start();
+    let warnings = [
+        "alice.pem: the certificate is not for servers",
+        "alice.pem: `O=Tests,CN=alice` is no authority's certificate",
+        "live.pem: the certificate of [certification:b.example] is not for b.example, but for a.example",
+        "live.key: the private key is not encrypted, so `passphrase` has no effect",
+    ];
+    for warning in warnings {
+        assert!(told.contains(warning), "{warning:?} is not in {told}");
+        eventually("the log has it, too", || site.log().contains(warning).then_some(()));
+    }
+    assert!(!told.contains("not-needed"), "{told}");
 }
 
 #[test]
@@ -165,6 +253,45 @@ fn a_certificate_for_development_is_made_and_trusted() {
     assert!(crate::harness::foreign::curl(&words).contains("CN=alice"));
     let (is_made, told) = run(&["cert", "no host name\u{e9}"]);
     assert!(!is_made && told.contains("is no host and no address"), "{told}");
+}
+
+#[test]
+fn a_certificate_for_development_says_what_it_replaces_and_how_to_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_skitai-demo")).with_file_name("examples").join("testsite");
+    let run = |words: &[&str]| {
+        let output = Command::new(&program).arg("cert").args(words).current_dir(folder.path()).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let read = |path: &str| std::fs::read_to_string(folder.path().join(path)).unwrap();
+    std::fs::write(folder.path().join("site.conf"), "[server]\nport = 5443\n[routes:line]\n/ = tests").unwrap();
+    let (is_made, told) = run(&["-f", "site", "a.example", "::1"]);
+    let line = "curl --cacert cert/dev-ca.pem --resolve a.example:5443:127.0.0.1 https://a.example:5443/";
+    assert!(is_made && told.contains(line) && !told.contains("In place of"), "{told}");
+    let (is_made, told) = run(&["-p", "4711", "::1"]);
+    assert!(is_made && told.contains("curl --cacert cert/dev-ca.pem 'https://[::1]:4711/'"), "{told}");
+    assert!(told.contains("In place of the certificate for a.example, ::1 that was there"), "{told}");
+    let (is_made, told) = run(&["--client", "Anna O'Web"]);
+    assert!(is_made && told.contains(r"--cert 'cert/client-Anna O'\''Web.pem'"), "{told}");
+    for name in ["../../evil", "a/b", ".."] {
+        let (is_made, told) = run(&["--client", name]);
+        assert!(!is_made && told.contains("is no name for a client's certificate"), "{told}");
+    }
+    // Clients tell authorities apart by their names.
+    assert!(run(&["--out", "other"]).0);
+    let name = |path: &str| {
+        let mut command = Command::new("openssl");
+        command.args(["x509", "-noout", "-subject", "-in"]).arg(folder.path().join(path));
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    assert_ne!(name("cert/dev-ca.pem"), name("other/dev-ca.pem"));
+    // What somebody else has made is left alone.
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example", 90);
+    std::fs::copy(pki.path("live.pem"), folder.path().join("cert/dev.pem")).unwrap();
+    let (is_made, told) = run(&[]);
+    assert!(!is_made && told.contains("nothing is written in its place") && told.contains("CN=Between"), "{told}");
+    assert_eq!(read("cert/dev.pem"), pki.read("live.pem"));
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl Pki {
         self.issue_with(name, "extendedKeyUsage=clientAuth\nbasicConstraints=critical,CA:FALSE\n", 30)
     }
 
-    fn issue_with(&self, name: &str, extensions: &str, days: i32) -> String {
+    pub(super) fn issue_with(&self, name: &str, extensions: &str, days: i32) -> String {
         self.write(&format!("{name}.ext"), extensions);
         self.openssl(&format!(
             "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.key -out {name}.csr -subj \

@@ -111,3 +111,41 @@ fn a_challenge_is_answered_and_its_certificate_is_taken_up() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(shown(&pki, site.port()), second);
 }
+
+#[test]
+fn in_devel_mode_a_change_that_needs_a_restart_is_named_by_its_key() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:a.example,DNS:localhost", 90);
+    pki.issue("other", "DNS:localhost", 90);
+    let (port, other) = (ports::free(), ports::free());
+    let site = pki
+        .site()
+        .keeps_ports()
+        .server("devel", "yes")
+        .server("client_ca", &pki.text("root.pem"))
+        .server("client_certificates", "optional")
+        .server("redirect_http", &port.to_string())
+        .start();
+    let needed = || {
+        let told = curl(&pki, "localhost", site.port(), "/tls/seen", &["--dump-header", "-", "--output", "/dev/null"]);
+        let line = told.lines().find_map(|line| line.strip_prefix("x-restart-needed: "));
+        line.unwrap_or_default().trim().to_owned()
+    };
+    assert_eq!(needed(), "");
+    for (key, from, to) in [
+        ("certfile", "live.pem".to_owned(), "other.pem".to_owned()),
+        ("keyfile", "live.key".to_owned(), "other.key".to_owned()),
+        (
+            "client_ca",
+            format!("client_ca = {}", pki.text("root.pem")),
+            format!("client_ca = {}", pki.text("between.pem")),
+        ),
+        ("client_certificates", "= optional".to_owned(), "= required".to_owned()),
+        ("redirect_http", format!("redirect_http = {port}"), format!("redirect_http = {other}")),
+    ] {
+        site.rewrite(&from, &to);
+        assert_eq!(needed(), key);
+        site.rewrite(&to, &from);
+        assert_eq!(needed(), "");
+    }
+}

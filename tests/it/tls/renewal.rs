@@ -102,6 +102,53 @@ fn a_reload_takes_certificates_up_and_ends_no_connection() {
 }
 
 #[test]
+fn a_reload_refuses_what_has_expired_and_a_crash_does_not_bring_it_in() {
+    let pki = Pki::new();
+    let first = pki.issue("live", "DNS:a.example", 90);
+    pki.issue("expired", "DNS:a.example", -1);
+    let second = pki.issue("second", "DNS:a.example", 90);
+    let site = pki.site().server("supervise", "yes").start();
+    let reload = |site: &TestServer| {
+        let output = site.command("reload", &["--wait"]);
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let serving = || {
+        let status = site.command("status", &["--json"]).stdout;
+        let status: serde_json::Value = serde_json::from_slice(&status).ok()?;
+        let processes = status["processes"].as_array()?;
+        processes.iter().find(|process| process["state"] == "serving")?["pid"].as_u64()
+    };
+    let crash = || {
+        let before = eventually("it serves", serving);
+        Command::new("kill").args(["-9", &before.to_string()]).status().unwrap();
+        eventually("another one serves", || serving().filter(|pid| *pid != before));
+    };
+    pki.put("expired");
+    eventually("the log says so", || site.log().contains("has expired").then_some(()));
+    let (is_done, told) = reload(&site);
+    assert!(!is_done && told.contains("live.pem") && told.contains("has expired, on "), "{told}");
+    assert!(told.contains("stays as it was"), "{told}");
+    assert_eq!(shown(&pki, site.port()), first);
+    crash();
+    assert_eq!(shown(&pki, site.port()), first, "{}", site.log());
+    // Nor does what nobody could serve keep it from coming back.
+    pki.write("live.pem", "no certificate");
+    eventually("the log says so", || site.log().contains("there is no certificate in it").then_some(()));
+    crash();
+    assert_eq!(shown(&pki, site.port()), first, "{}", site.log());
+    let restart = site.command("restart", &[]);
+    assert!(!restart.status.success(), "it would end for good: {restart:?}");
+    pki.put("second");
+    taken_up(&pki, &site, &second);
+    drop(site);
+    // Where it had expired before, a reload for another reason goes on with it, and says so to who asks.
+    pki.put("expired");
+    let site = pki.site().server("supervise", "yes").start();
+    let (is_done, told) = reload(&site);
+    assert!(is_done && told.contains("live.pem: the certificate has expired, on "), "{told}");
+}
+
+#[test]
 fn keys_of_root_are_handed_down_at_the_start_at_a_reload_and_when_they_change() {
     if !std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
         // Not skipped in silence: what can be seen without root is that it is needed.

@@ -205,7 +205,8 @@ impl MemberHealth {
         self.decide(ended.call, ended.judged, now);
     }
 
-    fn decide(&self, call: CallKind, judged: Judged, now: Duration) {
+    /// Lets the circuit breaker know what a call says; of a trial, before or at its end.
+    pub(crate) fn decide(&self, call: CallKind, judged: Judged, now: Duration) {
         self.judged(now, |circuit, context| ((), circuit.call_ended(call, judged, context)));
         if call == CallKind::Trial {
             // If the trial decided nothing, the next call may be the trial.

@@ -54,9 +54,8 @@ impl Origin {
         };
         match passed {
             Ok((code, headers)) => {
-                let is_good = (200..300).contains(&code) || code == SWITCHING;
-                let reason = if is_good { Reason::Ok } else { Reason::HttpStatus };
-                let msg = if is_good { String::new() } else { format!("HTTP {code}") };
+                let reason = reason_of(code);
+                let msg = if reason == Reason::Ok { String::new() } else { format!("HTTP {code}") };
                 Outcome { status: Status::Completed, code, headers, ..Outcome::failed(node.clone(), reason, msg) }
             }
             Err(Unpassed(code, failure)) => {
@@ -90,8 +89,7 @@ impl Origin {
                 None => Box::pin(dial.open(progress)).await.map_err(|failure| first.take().unwrap_or(failure))?,
             };
             let mut passage = Passage::new(octets, request, silence);
-            let mut fields: Vec<(String, Bytes)> = Vec::new();
-            let head = passage.head(&mut socket, progress, request.is_head(), &mut fields).await;
+            let head = passage.head(&mut socket, progress, request.is_head()).await;
             let trace = progress.get();
             if first.is_none() && !trace.dialled {
                 match &head {
@@ -102,7 +100,7 @@ impl Origin {
                             continue;
                         }
                     }
-                    Ok(head) => {
+                    Ok((head, _)) => {
                         let is_farewell = head.code == REQUEST_TIMEOUT && head.says_close && !trace.interim;
                         let is_here = !matches!(request.body, PassedBody::Coming { .. });
                         if is_farewell && is_here && begun.elapsed() < FAREWELL {
@@ -113,14 +111,14 @@ impl Origin {
                     }
                 }
             }
-            let head = head?;
+            let (head, fields) = head?;
             if let Some(upgrade) = request.upgrade.as_ref().filter(|_| head.code == SWITCHING) {
                 upgrade
                     .check(&fields)
                     .map_err(|why| ExchangeFailure::new(Reason::Malformed, format!("the answer is a 101 {why}")))?;
                 passage.switch(&upgrade.octets);
             }
-            progress.update(|trace| Trace { answered: Some(Instant::now()), ..trace });
+            progress.update(|trace| Trace { answered: Some((Instant::now(), head.code)), ..trace });
             let (code, told) = (head.code, retry_after(&fields));
             if is_event_stream(&fields) {
                 passage.may_be_silent();
@@ -159,6 +157,11 @@ impl Origin {
             };
         }
     }
+}
+
+/// What the status of an answer says.
+pub(crate) fn reason_of(code: u16) -> Reason {
+    if code == SWITCHING || (200..300).contains(&code) { Reason::Ok } else { Reason::HttpStatus }
 }
 
 fn retry_after(fields: &[(String, Bytes)]) -> Vec<(String, String)> {

@@ -213,7 +213,7 @@ fn a_sealed_cookie_keeps_a_client_at_its_member_while_that_one_is_in() {
     }
     // Its member ends: another one answers, and stays.
     let dead = members.remove(0);
-    let was_first = |cookie: &&String| asks(cookie).header("set-cookie") == "";
+    let was_first = |cookie: &&String| asks(cookie).header("set-cookie").is_empty();
     assert_eq!(clients.iter().filter(was_first).count(), 3);
     drop(dead);
     let moved: Vec<String> = clients.iter().map(|cookie| asks(cookie).header("set-cookie").to_owned()).collect();

@@ -51,6 +51,9 @@ const OTHERS: [(&str, &str); 15] = [
 /// Reads the rules of a key.
 pub(super) fn rules(reading: &mut Reading<'_>, section: &Section, key: &Key) -> Vec<HeaderRule> {
     let Some(value) = find(Some(section), key) else { return Vec::new() };
+    if reading.refuse_cut(key, value) {
+        return Vec::new();
+    }
     let mut rules: Vec<HeaderRule> = Vec::new();
     for range in unquoted_parts(&value.text) {
         let span = value.span_of(&range);

@@ -183,10 +183,7 @@ pub(super) fn browser_rules(reading: &mut Reading<'_>, section: &Section) -> Bro
     let (usual, given) = reading.flag(Some(section), &keys::SECURITY_HEADERS);
     let mut text = |key: &Key| {
         let value = find(Some(section), key).filter(|value| !value.text.is_empty())?;
-        if reading.is_cut(value) {
-            let message = format!("a `;` behind a blank begins a comment, which cuts `{}`", key.name);
-            let problem = Problem::error(value.span(), message).label("the words behind the `;` are not read");
-            reading.push(problem.help("write no blank before a `;`, and comments on lines of their own"));
+        if reading.refuse_cut(key, value) {
             return None;
         }
         if value.text.chars().any(|char| !(' '..='~').contains(&char)) {

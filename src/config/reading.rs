@@ -120,6 +120,17 @@ impl Reading<'_> {
         })
     }
 
+    /// Refuses a value in whose language `;` is a mark, where a comment cuts it.
+    pub(super) fn refuse_cut(&mut self, key: &Key, value: &Value) -> bool {
+        let is_cut = self.is_cut(value);
+        if is_cut {
+            let message = format!("a `;` behind a blank begins a comment, which cuts `{}`", key.name);
+            let problem = Problem::error(value.span(), message).label("the words behind the `;` are not read");
+            self.push(problem.help("write no blank before a `;`, and comments on lines of their own"));
+        }
+        is_cut
+    }
+
     /// A flag, with its value in the conf.
     pub(super) fn flag<'s>(&mut self, section: Option<&'s Section>, key: &Key) -> (bool, Option<&'s Value>) {
         let value = find(section, key);

@@ -13,10 +13,19 @@ use super::pipe::PipeReader;
 
 /// Octets of a head besides its target and the lines that are here already: enough for most hosts.
 const ROOM: usize = 256;
+/// Octets of the lines of most requests.
+const LINES: usize = 768;
 
 /// The lines of headers, written as they are sent. One allocation in place of two for each header.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FieldLines(Vec<u8>);
+
+impl Default for FieldLines {
+    /// No lines yet, and room for those of most requests.
+    fn default() -> FieldLines {
+        FieldLines(Vec::with_capacity(LINES))
+    }
+}
 
 impl FieldLines {
     /// Adds a line. The name is in lower case.
@@ -147,12 +156,7 @@ impl PassedRequest {
 
     /// Its head, for a member whose own `host` header is given as a whole line.
     pub(super) fn head(&self, host: &[u8]) -> Result<Vec<u8>, UnsendableHead> {
-        let mut head = Vec::with_capacity(self.fields.0.len() + self.target.len() + ROOM);
-        http1::write_request_line(&mut head, &self.method, &self.target)?;
-        match &self.host {
-            Some(host) => http1::write_field(&mut head, "host", host)?,
-            None => head.extend_from_slice(host),
-        }
+        let mut head = self.begun_head(host)?;
         match &self.body {
             PassedBody::None { is_said: false } => {}
             PassedBody::None { is_said: true } => http1::write_length(&mut head, 0),
@@ -173,9 +177,19 @@ impl PassedRequest {
         Ok(head)
     }
 
-    /// Checks what no member could be sent.
+    fn begun_head(&self, host: &[u8]) -> Result<Vec<u8>, UnsendableHead> {
+        let mut head = Vec::with_capacity(self.fields.0.len() + self.target.len() + ROOM);
+        http1::write_request_line(&mut head, &self.method, &self.target)?;
+        match &self.host {
+            Some(host) => http1::write_field(&mut head, "host", host)?,
+            None => head.extend_from_slice(host),
+        }
+        Ok(head)
+    }
+
+    /// Checks what no member could be sent; the lines of the headers were when they were made.
     pub(crate) fn check(&self) -> Result<(), UnsendableHead> {
-        self.head(b"").map(drop)
+        self.begun_head(b"").map(drop)
     }
 }
 

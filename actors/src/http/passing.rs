@@ -26,8 +26,10 @@ use super::pipe::{PipeReader, PipeWriter};
 use super::silence::SilenceClock;
 use crate::outcome::Reason;
 
-/// Buffer of a head, in octets, and the least that a read of a body asks for.
+/// The least that a read of a body asks for, in octets; a body that is no larger goes along with its head.
 const ROOM: usize = 4 * 1024;
+/// Octets that a read of a head asks for: most heads are smaller, and what malloc keeps at hand is not larger.
+const HEAD_ROOM: usize = 1000;
 /// The most that one read of a body asks for.
 const MORE: usize = 64 * 1024;
 
@@ -241,7 +243,7 @@ impl<'r> Passage<'r> {
             if let Some(head) = head.map_err(failure::of_head)? {
                 return Poll::Ready(Ok(head));
             }
-            if let Err(error) = ready!(self.poll_read(socket, progress, context, ROOM)) {
+            if let Err(error) = ready!(self.poll_read(socket, progress, context, HEAD_ROOM)) {
                 return Poll::Ready(Err(self.ended(error.as_ref(), progress)));
             }
         }

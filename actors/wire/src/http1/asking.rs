@@ -39,7 +39,8 @@ pub fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), Un
     if name.is_empty() || !name.bytes().all(is_token) {
         return Err(UnsendableHead::Name(name.to_owned()));
     }
-    if value.iter().any(|octet| octet.is_ascii_control() && *octet != b'\t') {
+    // No early end: so the compiler looks at many octets at once.
+    if value.iter().fold(false, |is_bad, octet| is_bad | (octet.is_ascii_control() & (*octet != b'\t'))) {
         return Err(UnsendableHead::Value(name.to_owned()));
     }
     out.extend_from_slice(name.as_bytes());
@@ -56,5 +57,18 @@ pub fn write_length(out: &mut Vec<u8>, length: usize) {
 
 /// Whether the octet may occur in a token (RFC 9110, 5.6.2).
 pub(super) fn is_token(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
+    TOKENS[usize::from(octet)]
 }
+
+const TOKENS: [bool; 256] = {
+    let (mut table, mut octet) = ([false; 256], 0_u8);
+    while octet < 128 {
+        table[octet as usize] = matches!(
+            octet,
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.'
+                | b'^' | b'_' | b'`' | b'|' | b'~'
+        );
+        octet += 1;
+    }
+    table
+};

@@ -252,3 +252,19 @@ fn no_octet_of_a_request_begins_a_line_of_its_own() {
     write_field(&mut out, "x", b"y").unwrap();
     assert_eq!(out, b"GET /a?b HTTP/1.1\r\ncontent-length: 12\r\nx: y\r\n");
 }
+
+#[test]
+fn a_101_is_final_where_another_protocol_was_offered() {
+    let answer = "HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 101 Go\r\nUpgrade: chat\r\nContent-Length: 3\r\n\r\nhello";
+    let mut fields = Vec::new();
+    let read = HeadReader::after_offer().read(answer.as_bytes(), false, |code, name, _| {
+        fields.push((code, name.to_owned()));
+    });
+    let head = read.unwrap().unwrap();
+    assert_eq!((head.code, head.framing, head.is_kept), (101, Framing::ToTheEnd, false));
+    assert_eq!((&answer[head.end..], fields[0].clone()), ("hello", (101, "Upgrade".to_owned())));
+    // Any other answer is what it is.
+    let other = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes";
+    let head = HeadReader::after_offer().read(other.as_bytes(), false, |_, _, _| {}).unwrap().unwrap();
+    assert_eq!((head.code, head.framing, head.is_kept), (200, Framing::Length(3), true));
+}

@@ -1,7 +1,14 @@
 //! The server's own apps, written on `app` as a user would write them.
 //!
-//! - [`admin`]: the status page;
+//! - [`admin`]: the status page, and the same for programs;
+//! - [`metrics`]: the figures for monitoring;
 //! - [`methods`]: introspection of the site's methods, for programs and for readers.
 
 pub(crate) mod admin;
 pub(crate) mod methods;
+pub(crate) mod metrics;
+
+/// Whether the server itself answers to this RPC name, unless an app does.
+pub(crate) fn is_own(name: &str) -> bool {
+    name == admin::NAME || methods::is_own(name)
+}

@@ -5,6 +5,7 @@
 //! - [`program`]: a site's program, from its apps to its exit code; [`setup`]: the changes it may make before it
 //!   serves;
 //! - [`run`]: serves, by itself, as a supervisor or as one process; [`instance`]: commands to a running instance;
+//!   [`shown`]: its status in lines;
 //! - [`check`], [`routes`], [`rpc`], [`new`], [`cert`]: one command each.
 
 mod args;
@@ -20,3 +21,4 @@ mod rpc;
 pub(crate) mod rpc_client;
 mod run;
 pub(crate) mod setup;
+mod shown;

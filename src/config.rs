@@ -77,8 +77,8 @@ pub use rates::{Rate, RateKey};
 pub use report::{Problem, Report, Severity};
 pub use routes::{MountLine, MountTarget, TargetError};
 pub use settings::{
-    Declared, ForwardedHeader, Introspection, PartialAnswers, RouteLine, RouteTarget, ServerSettings, Settings,
-    TrustedProxies, Uploads,
+    Declared, ForwardedHeader, Introspection, MetricsAccess, PartialAnswers, RouteLine, RouteTarget, ServerSettings,
+    Settings, TrustedProxies, Uploads,
 };
 pub(crate) use values::read_time;
 

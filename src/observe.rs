@@ -1,4 +1,4 @@
-//! Observation for operators: the log, the access log, counters, and panics in one line each.
+//! Observation for operators: the log, the access log, counters of all and by route, and panics in one line each.
 
 pub(crate) mod access;
 pub(crate) mod counts;
@@ -6,4 +6,5 @@ pub(crate) mod log;
 pub(crate) mod log_files;
 pub(crate) mod panics;
 pub(crate) mod plain_file;
+pub(crate) mod route_counts;
 pub(crate) mod seldom;

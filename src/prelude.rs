@@ -11,8 +11,8 @@ pub use skitai_macros::route;
 pub use skitai_wire::{Map, Value};
 
 pub use crate::app::{
-    All, AllFailed, App, Closing, Cookie, Either, Error, Event, Face, Failure, Fault, Form, Json, Merged, More,
-    Package, Page, Protocol, Response, Result, Results, Rows, SameSite, Streaming, Task, Tasks, Upload, Was, Wasc,
-    secs,
+    All, AllFailed, App, Closing, Cookie, Either, Error, Event, Face, Failure, Fault, Form, HasStatus, Json, Merged,
+    More, Package, Page, Protocol, Response, Result, Results, Rows, SameSite, Streaming, Task, Tasks, Upload, Was,
+    Wasc, secs,
 };
 pub use crate::{routes, tasks};

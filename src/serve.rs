@@ -8,7 +8,8 @@
 //!   and permissions;
 //! - [`server`]: the threads; [`drain`]: the end of a process; [`signals`] and the [`relay`] of the supervisor: what
 //!   asks for it; [`underway`]: what is served at the moment;
-//! - [`learnt`]: what the next process goes on with; [`counted`]: what stays in the sums;
+//! - [`learnt`]: what the next process goes on with; [`counted`]: what stays in the sums; [`known`]: what the status
+//!   has beside the actors' reports;
 //! - [`siblings`]: the other processes, which are asked and answered;
 //! - [`slot`]: a thread and the site it serves; [`actors`]: its actors;
 //! - [`entrance`]: what a port leads to; [`entry`]: receives requests;
@@ -27,6 +28,7 @@ mod entry;
 mod fleet;
 pub(crate) mod guesses;
 pub(crate) mod keys;
+mod known;
 pub(crate) mod learnt;
 pub(crate) mod limits;
 pub(crate) mod listen;

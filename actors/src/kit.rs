@@ -13,7 +13,8 @@
 //! - [`actor_host`]: the state behind an address; a panic rebuilds the state and keeps the address; `restarts`: limits
 //!   how often;
 //! - [`actor_ref`]: the address: admission, counters, `ask`;
-//! - [`report`]: an actor's report on itself; [`tasks`]: the background tasks by name.
+//! - [`report`]: an actor's report on itself; `duration_histogram`: durations in it; [`tasks`]: the background tasks by
+//!   name.
 //!
 //! The life of a call: the caller opens one slot per expected answer, prefilled with "not sent", and sends the message
 //! with a deadline. The actor's `answer` returns a future; the kit spawns it on the actor's thread and races it against
@@ -22,6 +23,7 @@
 
 pub mod actor_host;
 pub mod actor_ref;
+mod duration_histogram;
 pub(crate) mod fair_semaphore;
 pub(crate) mod gate;
 pub mod gather;
@@ -37,6 +39,7 @@ pub mod tasks;
 
 pub use actor_host::Answers;
 pub use actor_ref::{ActorRef, Admission};
+pub use duration_histogram::{BOUNDS, DurationHistogram, UNBOUNDED};
 pub use gather::{OnArrival, Replies, Responder};
 pub use party::Party;
 pub use report::{Gauges, Report, Reporter};

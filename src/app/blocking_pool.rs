@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use skitai_wire::Value;
 use tokio::sync::Notify;
 
 /// Threads for plain `fn` handlers per process.
@@ -30,6 +31,18 @@ impl BlockingPool {
             return None;
         }
         Some(BlockingPermit(self.clone()))
+    }
+
+    /// For the status: how many run and wait, and how many may.
+    pub(crate) fn tree(&self) -> Value {
+        let taken = self.taken.load(Relaxed).min(THREADS + QUEUE);
+        let number = |number: usize| Value::Int(number.cast_signed() as i64);
+        Value::from_pairs([
+            ("in_use", number(taken.min(THREADS))),
+            ("waiting", number(taken.saturating_sub(THREADS))),
+            ("limit", number(THREADS)),
+            ("max_waiting", number(QUEUE)),
+        ])
     }
 
     /// Waits for a place: for a reply that has begun, which can no longer be refused.

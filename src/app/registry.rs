@@ -4,9 +4,27 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use skitai_wire::Value;
+
+use crate::observe::panics::catch;
+
 /// The registry as requests see it: they can only look up.
 #[derive(Default)]
-pub struct Registry(RwLock<HashMap<String, Arc<dyn Any + Send + Sync>>>);
+pub struct Registry(RwLock<HashMap<String, Registered>>);
+
+/// A shared object, and the same as what shows itself, if it does.
+#[derive(Clone)]
+struct Registered {
+    object: Arc<dyn Any + Send + Sync>,
+    shown: Option<Arc<dyn HasStatus>>,
+}
+
+/// A registered object that the status shows: under `objects`, by the object's name.
+pub trait HasStatus: Send + Sync {
+    /// What it says of itself. It is asked on an event loop, so it must not wait. Over several processes values that
+    /// differ become a list; of maps the values of each name do.
+    fn status(&self) -> Value;
+}
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -23,13 +41,29 @@ impl Registry {
             let text = format!("no object `{name}` is registered; register it in App::startup");
             return Err(super::Error::internal(text));
         };
-        match object.clone().downcast() {
+        match object.object.clone().downcast() {
             Ok(object) => Ok(object),
             Err(_) => {
                 let text = format!("the object `{name}` is not a {}", std::any::type_name::<T>());
                 Err(super::Error::internal(text))
             }
         }
+    }
+
+    /// What the objects say of themselves that do. A panic of one is its own matter.
+    pub(crate) fn tree(&self) -> Value {
+        let objects = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let shown = objects.iter().filter_map(|(name, object)| Some((name.clone(), object.shown.clone()?)));
+        let mut shown: Vec<(String, Arc<dyn HasStatus>)> = shown.collect();
+        // The code of an app runs without the lock.
+        drop(objects);
+        shown.sort_by(|one, other| one.0.cmp(&other.0));
+        Value::from_pairs(shown.into_iter().map(|(name, object)| {
+            let told = catch(|| object.status()).unwrap_or_else(|panicked| {
+                Value::from_pairs([("error", Value::String(format!("its status {panicked}")))])
+            });
+            (name, told)
+        }))
     }
 }
 
@@ -42,11 +76,23 @@ impl Wasc {
     /// unregistered are dropped when the site has ended, after every app's `shutdown`.
     #[track_caller]
     pub fn register<T: Send + Sync + 'static>(&self, name: &str, object: T) -> super::Result<()> {
+        self.add(name, Registered { object: Arc::new(object), shown: None })
+    }
+
+    /// As [`register`](Wasc::register), an object that the status shows: the page, `was.status()`, `status.json`.
+    #[track_caller]
+    pub fn register_shown<T: HasStatus + 'static>(&self, name: &str, object: T) -> super::Result<()> {
+        let object = Arc::new(object);
+        self.add(name, Registered { object: object.clone(), shown: Some(object) })
+    }
+
+    #[track_caller]
+    fn add(&self, name: &str, object: Registered) -> super::Result<()> {
         let mut objects = self.0.0.write().unwrap_or_else(PoisonError::into_inner);
         if objects.contains_key(name) {
             return Err(super::Error::internal(format!("an object `{name}` is registered already")));
         }
-        objects.insert(name.to_owned(), Arc::new(object));
+        objects.insert(name.to_owned(), object);
         Ok(())
     }
 
@@ -90,6 +136,27 @@ mod tests {
         assert!(taken.contains("`number` is registered already"), "{taken}");
         assert!(wasc.unregister("number") && !wasc.unregister("number"));
         assert!(wasc.get::<i64>("number").is_err());
+    }
+
+    struct Searcher(i64);
+
+    impl HasStatus for Searcher {
+        fn status(&self) -> Value {
+            Value::from_pairs([("docs", Value::Int(100 / self.0))])
+        }
+    }
+
+    #[test]
+    fn what_an_object_says_of_itself_is_shown_and_its_panic_takes_nobody_else() {
+        let wasc = Wasc::default();
+        wasc.register("number", 7_i64).expect("nobody has the name");
+        wasc.register_shown("searcher", Searcher(5)).expect("nobody has the name");
+        wasc.register_shown("broken", Searcher(0)).expect("nobody has the name");
+        let tree = wasc.registry().tree();
+        assert_eq!(tree["searcher"]["docs"], Value::Int(20), "{tree}");
+        assert!(tree["broken"]["error"].as_str().is_some_and(|error| error.contains("divide by zero")), "{tree}");
+        assert_eq!(tree.len(), 2, "{tree}");
+        assert_eq!(wasc.get::<Searcher>("searcher").map(|searcher| searcher.0).ok(), Some(5));
     }
 
     #[test]

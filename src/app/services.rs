@@ -50,7 +50,7 @@ pub(crate) struct Services {
 }
 
 /// The time an actor has to report before the status page marks it as silent.
-const REPORT_WITHIN: Duration = Duration::from_millis(500);
+pub(crate) const REPORT_WITHIN: Duration = Duration::from_millis(200);
 
 impl Services {
     pub(crate) fn cluster(&self, name: &str) -> Option<&(ActorRef<Cluster>, Arc<Roster>)> {

@@ -17,6 +17,7 @@ mod schema;
 
 use skitai_wire::Value;
 
+use super::admin;
 use crate as skitai;
 use crate::app::{App, Error, Face, Result, Was};
 use crate::prelude::route;
@@ -25,12 +26,13 @@ use crate::rpc::multicall;
 pub(crate) use access::Access;
 
 /// The names of the server's own methods, with their help texts.
-const OWN: [(&str, &str); 6] = [
+const OWN: [(&str, &str); 7] = [
     ("rpc.discover", DISCOVER),
     ("system.getCapabilities", CAPABILITIES),
     ("system.listMethods", LIST),
     ("system.methodHelp", HELP),
     ("system.methodSignature", SIGNATURE),
+    (admin::NAME, STATUS),
     (multicall::NAME, MULTICALL),
 ];
 
@@ -40,6 +42,8 @@ const LIST: &str = "The names of all methods, sorted.";
 const HELP: &str = "What a method does, in its author's words.";
 const SIGNATURE: &str =
     "The ways a method may be called: a list of lists, each the type of the answer and then those of the parameters.";
+const STATUS: &str =
+    "What the server does and has done, all processes together, for the user `admin`; `filter` picks one part.";
 const MULTICALL: &str = "Many calls in one: a list of structures `{methodName, params}`. The answer has an entry for each: a list of the one \
      value, or a structure `{faultCode, faultString}`.";
 
@@ -60,7 +64,10 @@ pub(crate) fn app() -> App {
 async fn list_methods(was: Was) -> Result<Vec<String>> {
     access::check(&was).await?;
     let mut names: Vec<String> = listing::all(&was).into_iter().map(|method| method.name).collect();
-    names.extend(OWN.iter().map(|(name, _)| (*name).to_owned()));
+    // Without a password there is no status.
+    let has_admin = was.services().site.admin.is_some();
+    let own = OWN.iter().map(|(name, _)| *name).filter(|name| has_admin || *name != admin::NAME);
+    names.extend(own.map(str::to_owned));
     names.sort_unstable();
     names.dedup();
     Ok(names)
@@ -89,6 +96,8 @@ async fn method_signature(was: Was, #[arg(doc = "the method's name")] method: St
     };
     match method.as_str() {
         "rpc.discover" | "system.getCapabilities" => Ok(words(&["struct"])),
+        // With a filter and without.
+        admin::NAME => Ok(Value::List(vec![words(&["struct", "string"])[0].clone(), words(&["struct"])[0].clone()])),
         "system.listMethods" => Ok(words(&["array"])),
         "system.methodHelp" => Ok(words(&["string", "string"])),
         "system.methodSignature" => Ok(words(&["array", "string"])),

@@ -127,9 +127,12 @@ pub(super) struct Tell {
 pub(super) struct Status {
     #[command(flatten)]
     pub(super) which: Which,
-    /// As JSON
+    /// As JSON, with all that the status page has as `tree`
     #[arg(long)]
     pub(super) json: bool,
+    /// One part of that, as JSON: `cluster:mysearch`, `requests`
+    #[arg(long, value_name = "NAME")]
+    pub(super) part: Option<String>,
 }
 
 /// The levels of the log.

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::args::{Tell, Which};
 use super::program::{Program, fail, print};
+use super::shown::{described, troubles};
 use crate::config::{Loaded, ServerSettings, read_time};
 use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand as Order, LogLevels, VERSION};
 use crate::ipc::{Line, LineError};
@@ -25,6 +26,10 @@ use crate::supervise::place::Place;
 
 /// How long an instance may take to answer what it can answer at once.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How many processes are asked for the whole status, one after the other, and how long each may take for it: one that
+/// works answers within half a second.
+const ASKED: usize = 3;
+const OF_ONE: Duration = Duration::from_secs(2);
 /// How often to look whether an instance serves.
 const LOOK: Duration = Duration::from_millis(20);
 /// How much of a log is shown, in octets.
@@ -110,7 +115,14 @@ pub(super) fn log(program: &Program, which: &Which, levels: &str, lasting: &str)
     };
     let levels = Some(levels).filter(|levels| *levels != "default").map(str::to_owned);
     let levels = LogLevels { levels, seconds: lasting.as_secs().max(1) };
-    let request = ControlRequest { version: VERSION, command: Order::Log, wait: false, levels: Some(levels) };
+    let request = ControlRequest {
+        version: VERSION,
+        command: Order::Log,
+        wait: false,
+        levels: Some(levels),
+        process: None,
+        filter: None,
+    };
     match target.say(&request) {
         Ok(ControlAnswer { is_done: true, text, .. }) => {
             print(&format!("{}: {text}", target.name));
@@ -122,16 +134,26 @@ pub(super) fn log(program: &Program, which: &Which, levels: &str, lasting: &str)
 }
 
 /// Shows a running instance.
-pub(super) fn status(program: &Program, which: &Which, as_json: bool) -> ExitCode {
+pub(super) fn status(program: &Program, which: &Which, as_json: bool, part: Option<&str>) -> ExitCode {
     let target = match target(program, which) {
         Ok(target) => target,
         Err(report) => return fail(&report),
     };
-    match target.ask(Order::Status, false) {
+    let mut status = match target.ask(Order::Status, false) {
         Ok(answer) if !answer.is_done => return fail(&format!("error: {}: {}", target.name, answer.text)),
-        Ok(answer) if as_json => print(&format!("{:#}", answer.status)),
-        Ok(answer) => print(&described(&answer.status)),
+        Ok(answer) => answer.status,
         Err(error) => return fail(&format!("error: {error}")),
+    };
+    let tree = target.tree(&status, part);
+    match (part, tree) {
+        (Some(_), Some(tree)) if tree["error"].is_string() => return fail(&format!("error: {:#}", tree)),
+        (Some(_), Some(tree)) => print(&format!("{tree:#}")),
+        (Some(_), None) => return fail(&format!("error: {}: no process has answered", target.name)),
+        (None, tree) if as_json => {
+            status["tree"] = tree.unwrap_or_default();
+            print(&format!("{status:#}"));
+        }
+        (None, tree) => print(&[described(&status), troubles(tree.as_ref())].concat()),
     }
     ExitCode::SUCCESS
 }
@@ -209,10 +231,35 @@ impl RunningInstance {
     }
 
     fn ask(&self, order: Order, wait: bool) -> Result<ControlAnswer, Untold> {
-        self.say(&ControlRequest { version: VERSION, command: order, wait, levels: None })
+        let request =
+            ControlRequest { version: VERSION, command: order, wait, levels: None, process: None, filter: None };
+        self.say(&request)
+    }
+
+    /// What all processes know, as the first one tells it that answers. `None` if none does: one may hang.
+    fn tree(&self, status: &Value, part: Option<&str>) -> Option<Value> {
+        let serving = status["processes"].as_array().into_iter().flatten().filter(|one| one["state"] == "serving");
+        serving.take(ASKED).find_map(|process| {
+            let request = ControlRequest {
+                version: VERSION,
+                command: Order::Tree,
+                wait: false,
+                levels: None,
+                process: process["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()),
+                filter: part.map(str::to_owned),
+            };
+            let answer = self.say_within(&request, Some(OF_ONE)).ok().filter(|answer| answer.is_done)?;
+            serde_json::from_str(&answer.text).ok()
+        })
     }
 
     fn say(&self, request: &ControlRequest) -> Result<ControlAnswer, Untold> {
+        // What is waited for has limits of its own, which the supervisor keeps.
+        let answer = self.say_within(request, Some(PATIENCE).filter(|_| !request.wait))?;
+        Ok(ControlAnswer { text: one_lines(&answer.text), ..answer })
+    }
+
+    fn say_within(&self, request: &ControlRequest, patience: Option<Duration>) -> Result<ControlAnswer, Untold> {
         let late = || Untold::Late { name: self.name.clone(), pid: self.pid() };
         let socket = self.place.connect(PATIENCE).map_err(|error| match self.place.running() {
             None => Untold::NotRunning(self.name.clone()),
@@ -225,12 +272,10 @@ impl RunningInstance {
             LineError::Io(error) if is_late(&error) => late(),
             error => Untold::Line { name: self.name.clone(), error },
         };
-        // What is waited for has limits of its own, which the supervisor keeps.
-        line.set_patience(Some(PATIENCE).filter(|_| !request.wait)).map_err(|error| lost(error.into()))?;
+        line.set_patience(patience).map_err(|error| lost(error.into()))?;
         // One that has no place for us says so before it hears what we want, and closes the line.
         let said = line.say(request);
-        let answer: ControlAnswer = line.wait().map_err(|error| lost(said.err().unwrap_or(error)))?;
-        Ok(ControlAnswer { text: one_lines(&answer.text), ..answer })
+        line.wait().map_err(|error| lost(said.err().unwrap_or(error)))
     }
 
     /// The socket is in a folder that the user of the processes may write, so it may be anybody's. Told are root, who
@@ -292,76 +337,4 @@ impl RunningInstance {
 /// Whether a time was over.
 fn is_late(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
-}
-
-/// A status as lines for people.
-fn described(status: &Value) -> String {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let mut lines = vec![format!(
-        "{}: {}, process id {}, for {}, generation {}",
-        text(&status["name"]),
-        text(&status["state"]),
-        status["pid"],
-        age(&status["seconds"]),
-        status["generation"]
-    )];
-    lines.extend(status["listening"].as_array().into_iter().flatten().map(|address| format!("  on {}", text(address))));
-    for process in status["processes"].as_array().into_iter().flatten() {
-        lines.push(format!(
-            "  process {} (slot {}, generation {}): {}, started {} ago, {} crashes before",
-            process["pid"],
-            process["slot"],
-            process["generation"],
-            text(&process["state"]),
-            age(&process["seconds"]),
-            process["restarts"]
-        ));
-    }
-    for place in status["empty"].as_array().into_iter().flatten() {
-        lines.push(format!(
-            "  slot {}: no process; another starts in {:.1} s",
-            place["slot"],
-            place["starts_in_ms"].as_u64().unwrap_or(0) as f64 / 1000.0
-        ));
-    }
-    if let Some(crash) = status["last_crash"].as_str() {
-        lines.push(format!("  last crash: {crash}"));
-    }
-    one_lines(&lines.join("\n"))
-}
-
-/// A number of seconds, as people say it.
-fn age(seconds: &Value) -> String {
-    let seconds = seconds.as_u64().unwrap_or(0);
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min"),
-        (0, _, _) => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_status_is_told_in_lines() {
-        let status = serde_json::json!({
-            "name": "shop", "state": "serving", "pid": 4, "seconds": 3_700, "generation": 2,
-            "listening": ["127.0.0.1:5000", "unix:var/web.sock"], "last_crash": "process 9 ended by itself: signal 6",
-            "empty": [{"slot": 1, "starts_in_ms": 1_600, "restarts": 5}],
-            "processes": [{"pid": 5, "slot": 0, "generation": 2, "state": "serving", "seconds": 59, "restarts": 1}],
-        });
-        assert_eq!(
-            described(&status),
-            "shop: serving, process id 4, for 1 h 1 min, generation 2\n  on 127.0.0.1:5000\n  on unix:var/web.sock\n  \
-             process 5 (slot 0, generation 2): serving, started 59 s ago, 1 crashes before\n  \
-             slot 1: no process; another starts in 1.6 s\n  last crash: process 9 ended by itself: signal 6"
-        );
-        for (seconds, said) in [(0, "0 s"), (60, "1 min"), (3_600, "1 h 0 min"), (90_000, "1 d 1 h")] {
-            assert_eq!(age(&Value::from(seconds)), said);
-        }
-    }
 }

@@ -85,7 +85,9 @@ impl Program {
                 instance::tell(&self, &Tell { which: which.or(&arguments.site), wait: true }, Order::Reopen)
             }
             Some(Command::Log(log)) => instance::log(&self, &log.which.or(&arguments.site), &log.levels, &log.lasting),
-            Some(Command::Status(status)) => instance::status(&self, &status.which.or(&arguments.site), status.json),
+            Some(Command::Status(status)) => {
+                instance::status(&self, &status.which.or(&arguments.site), status.json, status.part.as_deref())
+            }
             Some(Command::Process(which)) => run::process(self, &which),
             Some(Command::Adopt(which)) => run::adopt(self, &which),
             Some(Command::Rehearse(which)) => run::rehearse(self, &which),

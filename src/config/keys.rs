@@ -242,6 +242,13 @@ pub(super) const INTROSPECTION: Key = key(
     "who may ask what methods there are: `admin` (if not given), `public` (everybody) or `off` (nobody)",
 );
 
+pub(super) const METRICS: Key = key(
+    "metrics",
+    KeyKind::Text,
+    "",
+    "who may read the figures for monitoring at `/metrics`: `admin` (if not given), `public` (everybody) or `off` (nobody)",
+);
+
 pub(super) const TRUSTED_PROXIES: Key = key(
     "trusted_proxies",
     KeyKind::Networks,
@@ -591,6 +598,7 @@ pub const SERVER: &[Key] = &[
     MAX_BATCH,
     MAX_BATCH_ANSWER,
     INTROSPECTION,
+    METRICS,
     ACCESS_LOG,
     MAX_HEAD,
     MAX_TARGET,

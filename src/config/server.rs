@@ -14,8 +14,8 @@ use super::password_hash::PasswordHash;
 use super::reading::{Reading, find};
 use super::report::Problem;
 use super::settings::{
-    ForwardedHeader, Introspection, MAX_BODIES, PartialAnswers, ServerSettings, TrustedProxies, Uploads, cores,
-    default_umask,
+    ForwardedHeader, Introspection, MAX_BODIES, MetricsAccess, PartialAnswers, ServerSettings, TrustedProxies, Uploads,
+    cores, default_umask,
 };
 
 /// The shortest key in bytes: a shorter one can be found by search.
@@ -75,6 +75,7 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         max_batch: reading.count(section, &keys::MAX_BATCH),
         max_batch_answer: reading.count(section, &keys::MAX_BATCH_ANSWER),
         introspection: introspection(reading, section),
+        metrics: metrics(reading, section),
         access_log: reading.file(section, &keys::ACCESS_LOG),
         tls: None,
         hsts: None,
@@ -271,6 +272,12 @@ fn introspection(reading: &mut Reading<'_>, section: Option<&Section>) -> Intros
     let known = [("admin", Introspection::Admin), ("public", Introspection::Public), ("off", Introspection::Off)];
     let expected = "expected `admin`, `public` or `off`";
     reading.named(&keys::INTROSPECTION, given(section, &keys::INTROSPECTION), &known, expected).unwrap_or_default()
+}
+
+fn metrics(reading: &mut Reading<'_>, section: Option<&Section>) -> MetricsAccess {
+    let known = [("admin", MetricsAccess::Admin), ("public", MetricsAccess::Public), ("off", MetricsAccess::Off)];
+    let expected = "expected `admin`, `public` or `off`";
+    reading.named(&keys::METRICS, given(section, &keys::METRICS), &known, expected).unwrap_or_default()
 }
 
 fn partial(reading: &mut Reading<'_>, section: Option<&Section>) -> PartialAnswers {

@@ -100,6 +100,8 @@ pub struct ServerSettings {
     pub max_batch_answer: usize,
     /// The clients that may list the methods.
     pub introspection: Introspection,
+    /// The clients that may read `/metrics`.
+    pub metrics: MetricsAccess,
     /// File of the access log; `None` for no access log.
     pub access_log: Option<PathBuf>,
     /// TLS to clients; `None` for clear text.
@@ -189,6 +191,18 @@ pub enum Introspection {
     /// All clients.
     Public,
     /// None.
+    Off,
+}
+
+/// The clients that may read `/metrics` (`metrics`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetricsAccess {
+    /// The user `admin`.
+    #[default]
+    Admin,
+    /// All clients.
+    Public,
+    /// None: the path is the site's.
     Off,
 }
 
@@ -309,6 +323,7 @@ impl Default for ServerSettings {
             max_batch: default_count(&keys::MAX_BATCH),
             max_batch_answer: default_count(&keys::MAX_BATCH_ANSWER),
             introspection: Introspection::default(),
+            metrics: MetricsAccess::default(),
             access_log: None,
             tls: None,
             hsts: None,

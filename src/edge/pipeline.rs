@@ -28,6 +28,7 @@ use crate::app::routing::pattern::canonical;
 use crate::app::routing::router::MatchedRoute;
 use crate::app::{Answer, Bind, Error, Face, NO_ROUTE, Request, RequestBuilder, Session};
 use crate::connection::{Incoming, Tunnel};
+use crate::observe::route_counts::{ServedBy, Serving};
 use crate::proxy;
 
 /// What a browser sends when it connects to an event stream again (HTML, 9.2.4).
@@ -40,15 +41,19 @@ pub(crate) async fn web(
     payload: Payload,
     incoming: &mut Incoming,
     is_rpc: bool,
+    serving: &Serving,
 ) -> HttpResponse {
     match dispatch(thread, builder.request(), is_rpc, None) {
-        Ok(Dispatch::Handler(route, values)) => call(thread, builder, payload, route, values).await,
+        Ok(Dispatch::Handler(route, values)) => call(thread, builder, payload, route, values, serving).await,
         Ok(Dispatch::Look(at)) => match Box::pin(looked(thread, builder.request(), at, is_rpc)).await {
-            Ok(Ok(Dispatch::Handler(route, values))) => call(thread, builder, payload, route, values).await,
-            Ok(elsewhere) => Box::pin(uncalled(thread, elsewhere, builder, payload, incoming)).await,
-            Err(file) => *file,
+            Ok(Ok(Dispatch::Handler(route, values))) => call(thread, builder, payload, route, values, serving).await,
+            Ok(elsewhere) => Box::pin(uncalled(thread, elsewhere, builder, payload, incoming, serving)).await,
+            Err(file) => {
+                serving.set(ServedBy::FILES);
+                *file
+            }
         },
-        elsewhere => Box::pin(uncalled(thread, elsewhere, builder, payload, incoming)).await,
+        elsewhere => Box::pin(uncalled(thread, elsewhere, builder, payload, incoming, serving)).await,
     }
 }
 
@@ -77,9 +82,12 @@ async fn looked<'t>(
 }
 
 /// The reply with a mount's fallback, where nobody has the path.
-async fn fallback(thread: &ServingThread, builder: RequestBuilder, at: usize) -> HttpResponse {
+async fn fallback(thread: &ServingThread, builder: RequestBuilder, at: usize, serving: &Serving) -> HttpResponse {
     match thread.folders[at].fallback(builder.request()).await {
-        Ok(Some(file)) => thread.folders[at].send(*file),
+        Ok(Some(file)) => {
+            serving.set(ServedBy::FILES);
+            thread.folders[at].send(*file)
+        }
         Ok(None) => {
             let nothing = nothing_at(&canonical(builder.request().uri.path()));
             refuse(thread, builder, nothing).await
@@ -103,8 +111,10 @@ async fn call(
     payload: Payload,
     found: MatchedRoute<'_>,
     values: Vec<(String, skitai_wire::Value)>,
+    serving: &Serving,
 ) -> HttpResponse {
-    let MatchedRoute { app, entry, .. } = found;
+    let MatchedRoute { app, entry, mount } = found;
+    serving.set(thread.routes.of(mount, entry.index));
     if has_read_to_the_end(builder.request()) {
         let mut stop = HttpResponse::new(StatusCode::NO_CONTENT);
         stop.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -141,20 +151,27 @@ async fn uncalled(
     builder: RequestBuilder,
     payload: Payload,
     incoming: &mut Incoming,
+    serving: &Serving,
 ) -> HttpResponse {
     match dispatch {
         Ok(Dispatch::Actix(at)) => {
             *incoming.payload() = payload;
             let incoming = std::mem::replace(incoming, Incoming::new());
             match thread.actix.service(&thread.site, incoming, builder.request()).await {
-                Ok(Some(answer)) => answer,
+                Ok(Some(answer)) => {
+                    serving.set(ServedBy::SERVICES);
+                    answer
+                }
                 Ok(None) => {
                     let path = canonical(builder.request().uri.path());
                     let reads = matches!(builder.request().method, Method::GET | Method::HEAD);
                     match Probe::at(&path).filter(|_| reads) {
-                        Some(probe) => thread.probes.reply(probe),
+                        Some(probe) => {
+                            serving.set(ServedBy::PROBES);
+                            thread.probes.reply(probe)
+                        }
                         None if reads && thread.folders[at].falls_back(&path, builder.request()) => {
-                            fallback(thread, builder, at).await
+                            fallback(thread, builder, at, serving).await
                         }
                         None => {
                             let nothing = nothing_at(&path);
@@ -165,8 +182,9 @@ async fn uncalled(
                 Err(panicked) => refuse(thread, builder, invoke::panic(thread, panicked)).await,
             }
         }
-        Ok(Dispatch::Fallback(at)) => fallback(thread, builder, at).await,
+        Ok(Dispatch::Fallback(at)) => fallback(thread, builder, at, serving).await,
         Ok(Dispatch::Passed(at)) => {
+            serving.set(thread.routes.of(at, 0));
             let path = canonical(builder.request().uri.path()).into_owned();
             let tunnel = incoming.extensions_mut().remove::<Tunnel>();
             match passed(thread, at, &path, builder.request(), payload, tunnel).await {
@@ -174,7 +192,10 @@ async fn uncalled(
                 Err(error) => refuse(thread, builder, error).await,
             }
         }
-        Ok(Dispatch::Probe(probe)) => thread.probes.reply(probe),
+        Ok(Dispatch::Probe(probe)) => {
+            serving.set(ServedBy::PROBES);
+            thread.probes.reply(probe)
+        }
         Ok(Dispatch::Reply(reply)) => reply,
         Ok(Dispatch::WrongMethod(allowed)) => {
             let error = respond::wrong_method(builder.request().method.as_str(), &allowed);

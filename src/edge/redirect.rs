@@ -23,6 +23,7 @@ use crate::connection::{Incoming, Peer};
 use crate::observe::access::AccessLine;
 use crate::observe::counts::TurnedAway;
 use crate::observe::plain_file;
+use crate::observe::route_counts::ServedBy;
 use crate::observe::seldom::Seldom;
 use crate::tls::certificates::Certificates;
 
@@ -59,7 +60,7 @@ pub(crate) async fn reply(
     if let Some(id) = &id {
         reply.headers_mut().insert(X_REQUEST_ID, id.to_header());
     }
-    thread.counts.request(reply.status().as_u16());
+    thread.count(ServedBy::UNMATCHED, reply.status().as_u16(), started.elapsed());
     if let Some(log) = &thread.log {
         let target = incoming.uri().path_and_query().map_or("/", |target| target.as_str());
         let (status, bytes) = (reply.status().as_u16(), respond::length(&reply));

@@ -1,6 +1,6 @@
 //! The answer to an invalid request: counted and logged like that to a valid one.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
@@ -15,12 +15,14 @@ use crate::connection::Refused;
 use crate::observe::access::AccessLine;
 use crate::observe::counts::TurnedAway;
 use crate::observe::log::one_line;
+use crate::observe::route_counts::ServedBy;
 use crate::observe::seldom::Seldom;
 
 /// The reply. Any client can cause it, so it is logged at a level that raises no alarms.
 pub(crate) fn reply(thread: &ServingThread, refused: &Refused<'_>) -> HttpResponse {
     let Refused { status, ref why, peer, head } = *refused;
-    thread.counts.request(status);
+    // Nobody knows when it began.
+    thread.count(ServedBy::UNMATCHED, status, Duration::ZERO);
     thread.counts.turned_away(TurnedAway::Head);
     let peer = peer.map(client::canonical);
     let (method, target) = words(head, SHOWN);

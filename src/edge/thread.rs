@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use skitai_actors::kit::Party;
 
@@ -17,6 +18,7 @@ use crate::app::site::Site;
 use crate::edge::watchdog::ThreadHold;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
+use crate::observe::route_counts::{ServedBy, ThreadRoutes};
 
 /// A serving thread's own state, and its handles to shared state. Never leaves the thread.
 pub(crate) struct ServingThread {
@@ -34,6 +36,8 @@ pub(crate) struct ServingThread {
     pub(crate) log: Option<Arc<AccessLog>>,
     /// The thread's own counters, so that they stay in its core's cache.
     pub(crate) counts: Arc<Counts>,
+    /// The same by route.
+    pub(crate) routes: ThreadRoutes,
     /// What the thread polls.
     pub(crate) hold: Arc<ThreadHold>,
     pub(crate) actix: ActixFallback,
@@ -43,6 +47,12 @@ pub(crate) struct ServingThread {
 }
 
 impl ServingThread {
+    /// Counts a request that has been answered, or whose client has left.
+    pub(crate) fn count(&self, by: ServedBy, status: u16, took: Duration) {
+        self.counts.request(status);
+        self.routes.count(by, status, took);
+    }
+
     /// The party of the next request.
     pub(crate) fn next_party(&self) -> Party {
         self.requests.set(self.requests.get() + 1);

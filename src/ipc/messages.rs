@@ -143,15 +143,19 @@ impl ToProcess {
 /// What a process asks the others: the supervisor passes it on and does not look into it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Question {
-    /// The process that asks. The supervisor writes it.
+    /// The process that asks. The supervisor writes it; it is 0 if it asks by itself.
     #[serde(default)]
     pub(crate) by: i32,
-    /// Of the asking process, to know the answers by.
+    /// Of the asking process, to know the answers by; of the supervisor, its client.
     pub(crate) number: u64,
     /// What it is about. A process that does not know the topic does not answer.
     pub(crate) topic: String,
     pub(crate) body: String,
 }
+
+/// The topic of a question of the supervisor itself, for a client of its control socket: the whole status. Its body is
+/// the filter, or empty.
+pub(crate) const TREE: &str = "tree";
 
 /// One process of the instance, as the supervisor sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -243,6 +247,12 @@ pub(crate) struct ControlRequest {
     /// With [`InstanceCommand::Log`].
     #[serde(default)]
     pub(crate) levels: Option<LogLevels>,
+    /// With [`InstanceCommand::Tree`]: the process that is asked.
+    #[serde(default)]
+    pub(crate) process: Option<i32>,
+    /// With [`InstanceCommand::Tree`]: the part that is wanted, if not all.
+    #[serde(default)]
+    pub(crate) filter: Option<String>,
 }
 
 /// The levels that the log is to have for a time.
@@ -262,7 +272,10 @@ pub(crate) enum InstanceCommand {
     Reload,
     Upgrade,
     Reopen,
+    /// What the supervisor itself knows.
     Status,
+    /// What all processes know, as one of them tells it.
+    Tree,
     /// The log has other levels for a time.
     Log,
 }
@@ -271,7 +284,7 @@ pub(crate) enum InstanceCommand {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ControlAnswer {
     pub(crate) is_done: bool,
-    /// For a person; several lines where there is a report.
+    /// For a person; several lines where there is a report. Of [`InstanceCommand::Tree`] it is JSON.
     pub(crate) text: String,
     /// The answer to [`InstanceCommand::Status`].
     #[serde(default)]

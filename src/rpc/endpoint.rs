@@ -16,6 +16,7 @@ use crate::app::site::Site;
 use crate::app::{Protocol, Request, RequestBuilder};
 use crate::edge::thread::ServingThread;
 use crate::edge::{body, respond};
+use crate::observe::route_counts::Serving;
 
 /// The protocol of an RPC client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,7 @@ pub(crate) async fn serve(
     protocol: RpcProtocol,
     mut builder: RequestBuilder,
     payload: Payload,
+    serving: &Serving,
 ) -> HttpResponse {
     if let Err(error) = body::read(thread, builder.request_mut(), payload).await {
         let accept = builder.request().get_header("accept").filter(|accept| !respond::wants_html(Some(accept)));
@@ -79,7 +81,7 @@ pub(crate) async fn serve(
         return respond::mark(respond::error(&error, accept, reader, None), &error);
     }
     match protocol {
-        RpcProtocol::Xml => xml::reply(thread, builder).await,
-        RpcProtocol::Json(content_type) => json::reply(thread, builder, content_type).await,
+        RpcProtocol::Xml => xml::reply(thread, builder, serving).await,
+        RpcProtocol::Json(content_type) => json::reply(thread, builder, content_type, serving).await,
     }
 }

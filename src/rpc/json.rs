@@ -11,11 +11,13 @@ use skitai_wire::jsonrpc::{self, Incoming};
 
 use super::fault::RpcFault;
 use super::many::{BatchEntry, Many};
+use super::method::CallOf;
 use super::{method, multicall, reading};
 use crate::app::coverage::Audience;
 use crate::app::{Face, RequestBuilder, Session, code};
 use crate::edge::thread::ServingThread;
 use crate::edge::{error_log, partial, respond};
+use crate::observe::route_counts::{ServedBy, Serving};
 
 /// The content type a JSON-RPC client used; some clients accept only `application/json` in the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,7 @@ pub(super) async fn reply(
     thread: &ServingThread,
     builder: RequestBuilder,
     content_type: JsonContentType,
+    serving: &Serving,
 ) -> HttpResponse {
     let body = builder.request().body.clone();
     let kind = content_type.value();
@@ -48,14 +51,18 @@ pub(super) async fn reply(
             respond::rpc(kind, error(None, &RpcFault::malformed(&malformed), false))
         }
         Ok(Ok(Incoming::Single(Ok(call)))) if call.method == multicall::NAME => {
+            serving.set(ServedBy::SEVERAL);
             let (reply, result) = multicall::run(thread, Face::JsonRpc, builder, call.params, kind).await;
             method::with_document(reply, call.id.map(|id| answer(&id, call.v1, result)).unwrap_or_default())
         }
         Ok(Ok(Incoming::Single(call))) => {
-            let BatchEntry { was, answer } = one(thread, builder, call, None).await;
+            let BatchEntry { was, answer } = one(thread, builder, call, CallOf::One(serving)).await;
             method::reply(was.as_ref(), kind, answer.unwrap_or_default())
         }
-        Ok(Ok(Incoming::Batch(calls))) => batch(thread, builder, calls, kind).await,
+        Ok(Ok(Incoming::Batch(calls))) => {
+            serving.set(ServedBy::SEVERAL);
+            batch(thread, builder, calls, kind).await
+        }
     }
 }
 
@@ -125,12 +132,12 @@ async fn one_of_batch(thread: &ServingThread, builder: RequestBuilder, call: Sen
             let fault = RpcFault::new(code::INVALID_REQUEST, "system.multicall cannot be called by a batch");
             BatchEntry { was: None, answer: id.map(|id| answer(&id, v1, Err(fault))) }
         }
-        call => one(thread, builder, call, Some(session)).await,
+        call => one(thread, builder, call, CallOf::Several(session)).await,
     }
 }
 
 /// Runs one JSON-RPC call. A notification has no document.
-async fn one(thread: &ServingThread, builder: RequestBuilder, call: Sent<'_>, shared: Option<Session>) -> BatchEntry {
+async fn one(thread: &ServingThread, builder: RequestBuilder, call: Sent<'_>, of: CallOf<'_>) -> BatchEntry {
     let call = match call {
         Ok(call) => call,
         Err(invalid) => {
@@ -139,7 +146,7 @@ async fn one(thread: &ServingThread, builder: RequestBuilder, call: Sent<'_>, sh
             return BatchEntry { was: None, answer: Some(error(invalid.id.as_deref(), &fault, false)) };
         }
     };
-    let (was, result) = method::run(thread, Face::JsonRpc, builder, &call.method, call.params, shared).await;
+    let (was, result) = method::run(thread, Face::JsonRpc, builder, &call.method, call.params, of).await;
     let coverage = was.as_ref().and_then(partial::wanted_json);
     let covered = |id| jsonrpc::with_coverage(answer(id, call.v1, result), coverage.as_deref());
     BatchEntry { answer: call.id.as_deref().map(covered), was }

@@ -13,8 +13,17 @@ use crate::app::{Answer, Bind, Error, Face, RequestBuilder, Session, Was};
 use crate::edge::respond::Fixed;
 use crate::edge::thread::ServingThread;
 use crate::edge::{error_log, gate, invoke, partial, respond, sessions};
+use crate::observe::route_counts::Serving;
 
-/// Finds and runs a method. `shared` is the session of several calls of one request. The bytes are a complete document
+/// Whether a call is all of its request.
+pub(super) enum CallOf<'s> {
+    /// It is: here is to say who serves it.
+    One(&'s Serving),
+    /// There are several, and this is their session.
+    Several(Session),
+}
+
+/// Finds and runs a method. The bytes are a complete document
 /// over XML-RPC, only the result over JSON-RPC.
 pub(super) async fn run(
     thread: &ServingThread,
@@ -22,13 +31,16 @@ pub(super) async fn run(
     builder: RequestBuilder,
     method: &str,
     params: Params,
-    shared: Option<Session>,
+    of: CallOf<'_>,
 ) -> (Option<Was>, Result<Bytes, RpcFault>) {
     let Some(found) = thread.site.router.method(builder.request().path(), method) else {
         thread.counts.rpc(true);
         return (None, Err(RpcFault::unknown(method)));
     };
     let MatchedRoute { app, entry, mount } = found;
+    if let CallOf::One(serving) = &of {
+        serving.set(thread.routes.of(mount, entry.index));
+    }
     // Held while the method runs.
     let _pass = match gate::of_method(thread, builder.request(), mount) {
         None => None,
@@ -40,10 +52,10 @@ pub(super) async fn run(
             }
         },
     };
-    let (session, visit) = match shared {
-        Some(session) if app.use_session => (session, None),
-        Some(_) => (Session::default(), None),
-        None => match sessions::load(&thread.services, app.use_session, builder.cookie()).await {
+    let (session, visit) = match of {
+        CallOf::Several(session) if app.use_session => (session, None),
+        CallOf::Several(_) => (Session::default(), None),
+        CallOf::One(_) => match sessions::load(&thread.services, app.use_session, builder.cookie()).await {
             Ok((session, visit)) => (session, Some(visit)),
             Err(mut error) => {
                 error_log::log(builder.request(), &mut error);

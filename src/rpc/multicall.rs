@@ -12,7 +12,7 @@ use skitai_wire::{Value, xmlrpc};
 
 use super::fault::RpcFault;
 use super::many::{BatchEntry, Many};
-use super::method;
+use super::method::{self, CallOf};
 use crate::app::coverage::Audience;
 use crate::app::{Face, RequestBuilder, Session, code, shortened};
 use crate::edge::thread::ServingThread;
@@ -69,7 +69,7 @@ async fn one(
     session: Session,
 ) -> BatchEntry {
     let (was, result) = match entry {
-        Ok((name, params)) => method::run(thread, face, builder, &name, params, Some(session)).await,
+        Ok((name, params)) => method::run(thread, face, builder, &name, params, CallOf::Several(session)).await,
         Err(fault) => {
             thread.counts.rpc(true);
             (None, Err(fault))

@@ -7,15 +7,17 @@ use skitai_wire::jsonrpc::Params;
 use skitai_wire::xmlrpc;
 
 use super::fault::RpcFault;
+use super::method::CallOf;
 use super::{method, multicall, reading};
 use crate::app::{Face, RequestBuilder};
 use crate::edge::respond;
 use crate::edge::thread::ServingThread;
+use crate::observe::route_counts::{ServedBy, Serving};
 
 const XML: HeaderValue = HeaderValue::from_static("text/xml; charset=utf-8");
 
 /// The reply to a request of XML-RPC.
-pub(super) async fn reply(thread: &ServingThread, builder: RequestBuilder) -> HttpResponse {
+pub(super) async fn reply(thread: &ServingThread, builder: RequestBuilder, serving: &Serving) -> HttpResponse {
     let call = match reading::xml(thread, builder.request()).await {
         Ok(Ok(call)) => call,
         Ok(Err(error)) => {
@@ -26,10 +28,11 @@ pub(super) async fn reply(thread: &ServingThread, builder: RequestBuilder) -> Ht
     };
     let params = Params::Positional(call.params);
     if call.method == multicall::NAME {
+        serving.set(ServedBy::SEVERAL);
         let (reply, result) = multicall::run(thread, Face::XmlRpc, builder, params, XML).await;
         return method::with_document(reply, document(result));
     }
-    let (was, result) = method::run(thread, Face::XmlRpc, builder, &call.method, params, None).await;
+    let (was, result) = method::run(thread, Face::XmlRpc, builder, &call.method, params, CallOf::One(serving)).await;
     method::reply(was.as_ref(), XML, document(result))
 }
 

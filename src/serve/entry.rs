@@ -19,6 +19,7 @@ use crate::edge::moves::Moved;
 use crate::edge::thread::ServingThread;
 use crate::edge::{names, pipeline, respond};
 use crate::observe::access::AccessLine;
+use crate::observe::route_counts::{ServedBy, Serving};
 use crate::rpc::endpoint;
 use crate::tls::client::TlsClient;
 
@@ -39,11 +40,12 @@ pub(crate) async fn serve(
         Some(Moved::Redirect(reply)) => redirect = Some(reply),
         None => {}
     }
+    let serving = Serving::new(ServedBy::UNMATCHED);
     let offer = Offer::of(&request);
     let builder = RequestBuilder::new(request, thread.services.clone());
     // Known now, because the request moves on.
     let hsts = thread.site.server.hsts.as_ref().filter(|_| builder.request().is_secure());
-    let mut account = Account { thread, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
+    let mut account = Account { thread, started, serving: &serving, head: None, status: CLIENT_LEFT, bytes: Some(0) };
     // A page that succeeds, of which no log speaks, needs none.
     let needs_id = thread.log.is_some() || builder.request().given_id().is_some();
     let mut id = needs_id.then(|| builder.request().request_id().clone());
@@ -76,14 +78,14 @@ pub(crate) async fn serve(
                 (None, Some(protocol)) => {
                     // An error of RPC is an answer like any other.
                     id.get_or_insert_with(|| builder.request().request_id().clone());
-                    Box::pin(endpoint::serve(thread, protocol, builder, payload)).await
+                    Box::pin(endpoint::serve(thread, protocol, builder, payload, &serving)).await
                 }
                 (None, None) => {
                     // An RPC endpoint accepts POST alone and has no route, but OPTIONS must not answer 404 for it.
                     let is_rpc = !is_passed
                         && builder.request().method == Method::OPTIONS
                         && endpoint::is_endpoint(&thread.site, builder.request().uri.path());
-                    pipeline::web(thread, builder, payload, incoming, is_rpc).await
+                    pipeline::web(thread, builder, payload, incoming, is_rpc, &serving).await
                 }
             };
             let compresses = gate.is_ok_and(|gate| gate.is_none_or(|gate| gate.compress));
@@ -126,6 +128,8 @@ const CLIENT_LEFT: u16 = 499;
 struct Account<'t> {
     thread: &'t ServingThread,
     started: Instant,
+    /// Who serves it, once that is known.
+    serving: &'t Serving,
     head: Option<Box<LoggedHead>>,
     status: u16,
     bytes: Option<u64>,
@@ -141,7 +145,7 @@ struct LoggedHead {
 
 impl Drop for Account<'_> {
     fn drop(&mut self) {
-        self.thread.counts.request(self.status);
+        self.thread.count(self.serving.get(), self.status, self.started.elapsed());
         if let (Some(log), Some(head)) = (&self.thread.log, &self.head) {
             let LoggedHead { client, method, uri, id } = &**head;
             let target = uri.path_and_query().map_or("/", |target| target.as_str());

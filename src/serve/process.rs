@@ -15,8 +15,11 @@ use skitai_actors::session::Sealer;
 use skitai_actors::status::{Registry, StatusActor};
 
 use super::crowd::Crowd;
+use super::known::MountedApps;
 use crate::app::blocking_pool::BlockingPool;
 use crate::app::closing::Lifecycle;
+use crate::app::routing::mount::Mount;
+use crate::app::routing::router::Router;
 use crate::app::{App, Wasc};
 use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
@@ -27,6 +30,7 @@ use crate::ipc::recorder::Recorder;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 use crate::observe::log_files::LogFiles;
+use crate::observe::route_counts::{RouteCounts, ThreadRoutes};
 use crate::tls::certificates::Certificates;
 
 /// Made once, at the start; a changed configuration does not affect it.
@@ -54,6 +58,10 @@ pub(crate) struct Process {
     pub(super) forward_crowd: Arc<Crowd>,
     /// One set per thread.
     pub(super) counts: Arc<[Arc<Counts>]>,
+    /// The same by route.
+    pub(super) routes: Arc<RouteCounts>,
+    /// What is mounted, for the status.
+    pub(super) mounted: Arc<MountedApps>,
     /// What each thread polls, and who looks at that.
     pub(super) holds: Arc<[Arc<ThreadHold>]>,
     pub(super) watchdog: Watchdog,
@@ -73,6 +81,19 @@ impl Process {
     pub(crate) fn counts(&self, thread: usize) -> &Arc<Counts> {
         // A thread that dies is replaced by one with a new number.
         &self.counts[thread % self.counts.len()]
+    }
+
+    /// The counters of one thread by route.
+    pub(crate) fn routes_of(&self, thread: usize, router: &Router) -> ThreadRoutes {
+        let rules = |mount: &Mount| {
+            // What is passed on has rules that only the members know.
+            if mount.passed.is_some() {
+                return vec![mount.path_of("/*")];
+            }
+            let entries = mount.app.iter().flat_map(|app| app.table.entries());
+            entries.map(|entry| mount.path_of(&entry.rule)).collect()
+        };
+        self.routes.of_thread(thread % self.counts.len(), router.mounts().iter().map(rules))
     }
 
     /// The slot of one thread, in which it says what it polls.

@@ -23,7 +23,7 @@ use super::renewal;
 use super::siblings::{self, Returned, ThroughSupervisor};
 use super::site::OpenSite;
 use crate::config::{Declared, Loaded, ServerSettings};
-use crate::ipc::messages::{ConnectionCount, Descriptor, FromProcess, Hello, Question, ToProcess, VERSION};
+use crate::ipc::messages::{ConnectionCount, Descriptor, FromProcess, Hello, Question, TREE, ToProcess, VERSION};
 use crate::ipc::recorder::Recorder;
 use crate::ipc::{Line, LineError};
 use crate::observe::log;
@@ -179,6 +179,10 @@ impl Inheritance {
                     }
                     Some(Order::Question(question)) if question.topic == PROXY_GUESSES => {
                         proxy.iter().for_each(|proxy| guesses::heard(&question, proxy));
+                    }
+                    Some(Order::Question(question)) if question.topic == TREE => {
+                        let answer = siblings::answer_tree(question, process.status.clone(), of_answers.clone());
+                        drop(actix_rt::spawn(answer));
                     }
                     Some(Order::Question(question)) => {
                         let answer = siblings::answer(question, process.status.clone(), of_answers.clone());

@@ -26,11 +26,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout_at;
 
 use super::relay::Relay;
+use crate::app::services::REPORT_WITHIN;
 use crate::ipc::messages::{FromProcess, ProcessEntry, Question, Reckoning};
 
 /// The topic of a [`Question`] whose answer is a [`Snapshot`].
 pub(super) const STATUS: &str = "status";
-/// How much earlier than the one who asks a process stops to wait for its actors: its answer has a way to go.
+/// How much longer than for its own actors a process waits for another one, whose actors have the same time: its answer
+/// has a way to go.
 const WAY: Duration = Duration::from_millis(50);
 /// How long the supervisor may take for the reckoning.
 const RECKONED_WITHIN: Duration = Duration::from_millis(150);
@@ -116,8 +118,8 @@ impl Siblings for ThroughSupervisor {
     fn ask(&self, filter: Option<String>, within: Duration) -> BoxFuture<'static, FromSiblings> {
         let (relay, mut question) = (self.relay.clone(), OpenQuestion::new(&self.open));
         async move {
-            let until = Instant::now() + within;
-            let within_ms = u64::try_from(within.saturating_sub(WAY).as_millis()).unwrap_or(u64::MAX);
+            let until = Instant::now() + within + WAY;
+            let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
             let body = serde_json::to_string(&StatusQuestion { filter, within_ms }).unwrap_or_default();
             let number = question.number;
             relay.say(&FromProcess::Question(Question { by: 0, number, topic: STATUS.to_owned(), body }));
@@ -197,6 +199,17 @@ fn counted(pid: i32, text: &str) -> Value {
         tracing::warn!("what process {pid} has counted cannot be read: {error}");
         Value::Nil
     })
+}
+
+/// Answers the supervisor, for a client of its control socket: the status of all processes.
+pub(super) async fn answer_tree(question: Question, status: ActorRef<StatusActor>, relay: Relay) {
+    let filter = Some(question.body).filter(|filter| !filter.is_empty());
+    let tree = status::ask(&status, filter, REPORT_WITHIN).await;
+    let said = tokio::task::spawn_blocking(move || {
+        let body = serde_json::to_string(&tree).unwrap_or_default();
+        relay.say(&FromProcess::Answer { to: question.by, number: question.number, body });
+    });
+    let _ = said.await;
 }
 
 /// Answers the question of another process. Another topic than those that are known is passed over.

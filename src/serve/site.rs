@@ -14,27 +14,30 @@ use skitai_wire::{Map, Value};
 
 use super::fleet::Fleet;
 use super::keys::Keys;
+use super::known::{Known, MountedApps};
 use super::learnt::Predecessor;
 use super::mounting::{NotOpened, Unfit, mounts, place};
 use super::process::Process;
 use super::watch::keep_of_process;
+use crate::app::blocking_pool::BlockingPool;
 use crate::app::request::admin_login::of_admin;
 use crate::app::routing::mount::Mount;
 use crate::app::routing::router::Router;
+use crate::app::routing::table::RouteMatch;
 use crate::app::site::Site;
 use crate::app::{App, Wasc};
-use crate::builtin::{admin, methods};
-use crate::config::{Declared, Introspection, Loaded, ServerSettings, Settings};
+use crate::builtin::{self, admin, methods, metrics};
+use crate::config::{Declared, Introspection, Loaded, MetricsAccess, ServerSettings, Settings};
 use crate::edge::gate::Gates;
 use crate::edge::large::Bodies;
 use crate::edge::moves::Moves;
 use crate::edge::shelf::Shelf;
-use crate::edge::watchdog;
 use crate::edge::watchdog::{ThreadHold, Watchdog};
 use crate::forward::Forward;
 use crate::ipc::recorder::Recorder;
 use crate::observe::counts::Counts;
 use crate::observe::log_files::LogFiles;
+use crate::observe::route_counts::RouteCounts;
 use crate::tls::certificates::Certificates;
 
 /// What a process has of its instance. Without one, nothing.
@@ -72,6 +75,10 @@ impl std::fmt::Debug for OpenSite {
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// The path of the status page.
 const STATUS: &str = "/status";
+/// The path of the same for programs.
+const STATUS_JSON: &str = "/status.json";
+/// The path of the figures for monitoring.
+const METRICS: &str = "/metrics";
 /// The path of the page of the methods.
 const METHODS: &str = "/status/methods";
 
@@ -114,6 +121,9 @@ impl OpenSite {
             let app = admin::app();
             mounts.push(own_mount(STATUS, &app, &server)?);
             apps.push(app);
+            if !is_taken(&mounts, STATUS_JSON) {
+                mounts.push(own_mount(STATUS_JSON, &admin::json(), &server)?);
+            }
         }
         if server.introspection != Introspection::Off {
             if mounts.iter().any(|mount| mount.is_at(METHODS)) {
@@ -123,6 +133,10 @@ impl OpenSite {
                 access.share(&wasc).map_err(|error| Unfit(vec![error.to_string()]))?;
                 mounts.push(own_mount(METHODS, &methods::app(), &server)?);
             }
+        }
+        let is_served = admin.is_some() && server.metrics == MetricsAccess::Admin;
+        if (is_served || server.metrics == MetricsAccess::Public) && !is_taken(&mounts, METRICS) {
+            mounts.push(own_mount(METRICS, &metrics::app(), &server)?);
         }
         let (clusters, databases) = started(&declared, &[], &[], before);
         for (index, app) in apps.iter().enumerate() {
@@ -134,27 +148,31 @@ impl OpenSite {
             }
         }
         let forward = Forward::of(&server);
+        let (routes, mounted) = (Arc::<RouteCounts>::default(), Arc::<MountedApps>::default());
+        let blocking = Arc::<BlockingPool>::default();
         let status = {
             let (reporters, about, siblings) = (reporters.clone(), about(&server), place.siblings);
-            let (requests, threads, shown) = (counts.clone(), holds.clone(), place.certificates.clone());
-            let forward = forward.clone();
-            let of_edge: Arc<dyn Fn() -> Map + Send + Sync> = Arc::new(move || {
-                let held = watchdog::held(&threads);
-                let certificates = shown.as_ref().map(|shown| ("certificates".into(), shown.tree()));
-                let of_edge = [("requests".into(), Counts::tree(&requests)), ("held".into(), held)];
-                let forward = forward.as_ref().map(|forward| ("forward_proxy".into(), forward.tree()));
-                Map(of_edge.into_iter().chain(certificates).chain(forward).collect())
-            });
+            let known = Known {
+                counts: counts.clone(),
+                routes: routes.clone(),
+                holds: holds.clone(),
+                blocking: blocking.clone(),
+                objects: wasc.registry().clone(),
+                certificates: place.certificates.clone(),
+                apps: mounted.clone(),
+                forward: forward.clone(),
+            };
+            let known: Arc<dyn Fn() -> Map + Send + Sync> = Arc::new(move || known.tree());
             ActorRef::open("status", Admission::default(), move || {
                 let actor = StatusActor::new(reporters.clone(), about.clone());
-                actor.beside(of_edge.clone()).among(siblings.clone())
+                actor.beside(known.clone()).among(siblings.clone())
             })
         };
-        let routes = mounts.iter().filter_map(|mount| mount.app.as_ref());
-        let routes = routes.flat_map(|app| app.table().entries().iter().map(|entry| entry.route));
-        let routes = routes.chain(apps.iter().flat_map(|app| app.routes.iter().map(|listed| listed.route))).collect();
+        let polled = mounts.iter().filter_map(|mount| mount.app.as_ref());
+        let polled = polled.flat_map(|app| app.table().entries().iter().map(|entry| entry.route));
+        let polled = polled.chain(apps.iter().flat_map(|app| app.routes.iter().map(|listed| listed.route))).collect();
         let process = Arc::new(Process {
-            watchdog: Watchdog::start(holds.clone(), routes, server.devel),
+            watchdog: Watchdog::start(holds.clone(), polled, server.devel),
             holds,
             files: Arc::default(),
             results: Store::new(server.results_of_process()),
@@ -163,7 +181,7 @@ impl OpenSite {
             reporters,
             status,
             wasc,
-            blocking: Arc::default(),
+            blocking,
             shelf: Arc::new(shelf),
             certificates: place.certificates,
             crowd: Arc::default(),
@@ -171,6 +189,8 @@ impl OpenSite {
             forward_crowd: Arc::default(),
             bodies: Arc::new(Bodies::new(server.threads)),
             counts,
+            routes,
+            mounted,
             apps,
             lifecycle: Arc::default(),
             log_files: LogFiles::default(),
@@ -178,7 +198,8 @@ impl OpenSite {
             recorder: place.recorder,
             logs: Mutex::default(),
         });
-        let router = Router::new(mounts, methods::is_own);
+        process.mounted.set(&mounts);
+        let router = Router::new(mounts, builtin::is_own);
         let site = Arc::new(Site { server, router, admin, restart_needed: Vec::new() });
         let gates = Arc::new(Gates::of(&of_mounts, own_paths(&site.router), processes));
         let moves = Arc::new(Moves::of(&of_mounts));
@@ -199,7 +220,8 @@ impl OpenSite {
         mounts.extend(self.site.router.mounts().iter().filter(|mount| mount.is_own).cloned());
         let (clusters, databases) =
             started(&loaded.settings.clusters, &self.clusters, &self.databases, &Predecessor::default());
-        let router = Router::new(mounts, methods::is_own);
+        self.process.mounted.set(&mounts);
+        let router = Router::new(mounts, builtin::is_own);
         let admin = self.site.admin.clone();
         let site_processes = loaded.settings.server.processes;
         let gates = Arc::new(Gates::of(&loaded.settings.mounts, own_paths(&router), site_processes));
@@ -212,6 +234,21 @@ impl OpenSite {
 /// The paths of the server's own pages.
 fn own_paths(router: &Router) -> impl Iterator<Item = &str> {
     router.mounts().iter().filter(|mount| mount.is_own).map(Mount::path)
+}
+
+/// Whether the site itself has a page at a path of the server's own, which then stands there.
+fn is_taken(mounts: &[Mount], path: &str) -> bool {
+    let mut holding: Vec<&Mount> = mounts.iter().filter(|mount| !mount.is_own && mount.app.is_some()).collect();
+    holding.sort_by_key(|mount| std::cmp::Reverse(mount.path().len()));
+    let rest = holding.into_iter().find_map(|mount| Some((mount.app.as_ref()?, mount.rest_of(path)?)));
+    // A rule for any path is not meant for this one.
+    let is_taken = rest.is_some_and(
+        |(app, rest)| matches!(app.table.find(rest, "GET"), RouteMatch::Route(_, values) if values.is_empty()),
+    );
+    if is_taken {
+        tracing::info!("{path} is a page of the site; the server's own cannot be reached there");
+    }
+    is_taken
 }
 
 /// A mount of the server's own pages.

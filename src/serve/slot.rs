@@ -54,6 +54,7 @@ pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<Ser
         own_files: Folders::none(server),
         log,
         counts: process.counts(number).clone(),
+        routes: process.routes_of(number, &open.site.router),
         hold: process.hold(number).clone(),
         actix: ActixFallback::new(config, process.lifecycle.closing()),
         probes: Probes::new(process.lifecycle.clone(), process.reporters.clone()),

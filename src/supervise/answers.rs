@@ -4,8 +4,9 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::child::ChildState;
+use super::control::ClientId;
 use super::instance::Instance;
-use crate::ipc::messages::{Descriptor, LogLevels, ToProcess};
+use crate::ipc::messages::{ControlAnswer, ControlRequest, Descriptor, LogLevels, Question, TREE, ToProcess};
 use crate::observe::log;
 use crate::observe::plain_file::LogKind;
 
@@ -83,6 +84,18 @@ impl Instance {
         let levels = self.levels.as_ref().and_then(|(levels, _)| levels.clone());
         log::set_levels(levels.as_deref());
         self.tell_all(|| ToProcess::Levels { levels: levels.clone() });
+    }
+
+    /// Passes the question about the whole status on to a process, whose answer goes to the client as it is: what is in
+    /// it, and how long it takes, is nothing to the supervisor.
+    pub(super) fn ask_tree(&mut self, request: &ControlRequest, client: ClientId) {
+        let Some(pid) = request.process.filter(|pid| self.speaking().any(|child| child.pid.as_raw() == *pid)) else {
+            return self.control.answer(client, &ControlAnswer::refusal("no such process serves".to_owned()));
+        };
+        self.control.asks(client, pid);
+        let body = request.filter.clone().unwrap_or_default();
+        let question = Question { by: 0, number: client.number(), topic: TREE.to_owned(), body };
+        self.deliver(vec![(pid, ToProcess::Question(question))]);
     }
 
     /// What `status` shows.

@@ -26,6 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ClientId(u64);
 
+impl ClientId {
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Control {
     pub(super) listener: UnixListener,
@@ -40,6 +46,8 @@ pub(super) struct ControlClient {
     since: Instant,
     pub(super) has_asked: bool,
     pub(super) is_answered: bool,
+    /// The process whose answer it waits for.
+    asks: Option<i32>,
 }
 
 impl Control {
@@ -51,7 +59,7 @@ impl Control {
     pub(super) fn adopt(&mut self, id: ClientId, line: Line, has_asked: bool, is_answered: bool) {
         self.next = self.next.max(id.0);
         let line = line.with_longest(LONGEST_REQUEST);
-        self.clients.push(ControlClient { id, line, since: Instant::now(), has_asked, is_answered });
+        self.clients.push(ControlClient { id, line, since: Instant::now(), has_asked, is_answered, asks: None });
     }
 
     fn add(&mut self, socket: UnixStream) {
@@ -67,7 +75,8 @@ impl Control {
         }
         self.next += 1;
         let id = ClientId(self.next);
-        self.clients.push(ControlClient { id, line, since: Instant::now(), has_asked: false, is_answered: false });
+        let since = Instant::now();
+        self.clients.push(ControlClient { id, line, since, has_asked: false, is_answered: false, asks: None });
     }
 
     /// Accepts who waits, and reads what clients ask for.
@@ -126,6 +135,19 @@ impl Control {
             self.answer(client, &ControlAnswer::refusal(why));
         }
         asked
+    }
+
+    /// A client waits for the answer of a process.
+    pub(super) fn asks(&mut self, id: ClientId, process: i32) {
+        self.clients.iter_mut().filter(|client| client.id == id).for_each(|client| client.asks = Some(process));
+    }
+
+    /// A process has answered the question of a client. One that was not asked answers nobody.
+    pub(super) fn told(&mut self, number: u64, process: i32, text: String) {
+        let id = ClientId(number);
+        if self.clients.iter().any(|client| client.id == id && client.asks == Some(process)) {
+            self.answer(id, &ControlAnswer { is_done: true, text, status: serde_json::Value::Null });
+        }
     }
 
     /// Answers a client, if it is still there.

@@ -203,6 +203,7 @@ impl Instance {
                 };
                 return self.control.answer(client, &ControlAnswer { is_done, text, status: serde_json::Value::Null });
             }
+            InstanceCommand::Tree => return self.ask_tree(request, client),
             InstanceCommand::Status => {
                 let status = self.status();
                 return self.control.answer(client, &ControlAnswer { is_done: true, text: String::new(), status });

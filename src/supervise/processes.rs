@@ -158,6 +158,7 @@ impl Instance {
                 }
             }
             FromProcess::Question(question) => self.put(pid, question),
+            FromProcess::Answer { to: 0, number, body } => self.control.told(number, pid.as_raw(), body),
             FromProcess::Answer { to, number, body } => {
                 self.deliver(vec![(to, ToProcess::Answer { from: pid.as_raw(), number, body })]);
             }
@@ -200,7 +201,7 @@ impl Instance {
     }
 
     /// Those that have served and can answer.
-    fn speaking(&self) -> impl Iterator<Item = &Child> {
+    pub(super) fn speaking(&self) -> impl Iterator<Item = &Child> {
         let speaks = |child: &&Child| child.has_served && child.state != ChildState::Killed;
         self.children.iter().filter(speaks)
     }

@@ -118,6 +118,7 @@ impl CertificateFacts {
     /// As the status shows it.
     pub(crate) fn tree(&self, file: &str) -> Value {
         let left = self.not_after.duration_since(SystemTime::now()).unwrap_or_default();
+        let end = self.not_after.duration_since(UNIX_EPOCH).unwrap_or_default();
         Value::from_pairs([
             ("file", Value::from(file)),
             ("subject", Value::from(self.subject.as_str())),
@@ -125,6 +126,7 @@ impl CertificateFacts {
             ("serial", Value::from(self.serial.as_str())),
             ("names", Value::List(self.names.iter().map(|name| Value::from(name.as_str())).collect())),
             ("expires", Value::from(self.last_day())),
+            ("expires_at", Value::from(i64::try_from(end.as_secs()).unwrap_or(i64::MAX))),
             ("days_left", Value::from(i64::try_from(left.as_secs() / 86_400).unwrap_or(i64::MAX))),
         ])
     }

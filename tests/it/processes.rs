@@ -18,13 +18,13 @@ fn supervised(scenario: Scenario, processes: usize) -> Scenario {
 }
 
 /// Starts a site and waits until all its processes serve.
-fn serving(scenario: Scenario, processes: usize) -> TestServer {
+pub(crate) fn serving(scenario: Scenario, processes: usize) -> TestServer {
     let site = supervised(scenario, processes).start();
     all_serve(&site, processes);
     site
 }
 
-fn all_serve(site: &TestServer, processes: usize) {
+pub(crate) fn all_serve(site: &TestServer, processes: usize) {
     eventually("every process serves, and no other is there", || {
         let states = states(site);
         (states.len() == processes && states.iter().all(|(_, state)| state == "serving")).then_some(())
@@ -60,14 +60,14 @@ fn good(tree: &Value) -> u64 {
 }
 
 /// Clients that count what they get.
-struct Asking {
+pub(crate) struct Asking {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Asking {
-    fn begin(site: &TestServer, path: &str) -> Asking {
+    pub(crate) fn begin(site: &TestServer, path: &str) -> Asking {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/interop/counting.py");
         let mut python = Command::new("python3");
         python.args([script, &site.port().to_string(), path, "8"]).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -79,7 +79,7 @@ impl Asking {
     }
 
     /// How many answers they got, all of them good ones.
-    fn end(mut self) -> u64 {
+    pub(crate) fn end(mut self) -> u64 {
         drop(self.stdin.take());
         let mut text = String::new();
         self.stdout.read_to_string(&mut text).expect("it ends");

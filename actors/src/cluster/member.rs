@@ -11,7 +11,7 @@ use crate::balance::health::{CallEnd, MemberHealth, unix};
 use crate::http;
 use crate::http::passed::PassedRequest;
 use crate::http::{AnswerTaker, BadHost, Origin, PreparedRequest, Progress};
-use crate::kit::Party;
+use crate::kit::{DurationHistogram, Party};
 use crate::outcome::deadline::Expired;
 use crate::outcome::{Outcome, Reason, Status, deadline};
 
@@ -43,6 +43,8 @@ struct Counts {
     answers: u64,
     total: Duration,
     slowest: Duration,
+    /// The same, for monitoring.
+    durations: DurationHistogram,
     last_error: Option<LastError>,
 }
 
@@ -204,6 +206,7 @@ impl HttpMember {
             counts.answers += 1;
             counts.total += outcome.latency;
             counts.slowest = counts.slowest.max(outcome.latency);
+            counts.durations.add(outcome.latency);
         }
         if !outcome.is_ok() {
             counts.last_error =
@@ -262,11 +265,9 @@ impl HttpMember {
         let number = |count: u64| Value::Int(count.cast_signed());
         let millis = |time: Duration| Value::Double(time.as_secs_f64() * 1e3);
         let mean = counts.total.checked_div(u32::try_from(counts.answers).unwrap_or(u32::MAX)).unwrap_or_default();
-        let latency = Value::from_pairs([
-            ("count", number(counts.answers)),
-            ("mean_ms", millis(mean)),
-            ("max_ms", millis(counts.slowest)),
-        ]);
+        let latency =
+            [("count", number(counts.answers)), ("mean_ms", millis(mean)), ("max_ms", millis(counts.slowest))];
+        let latency = Value::from_pairs(latency.into_iter().chain(counts.durations.pairs()));
         let last_error = counts.last_error.as_ref().map_or(Value::Nil, |last| {
             Value::from_pairs([
                 ("reason", Value::String(last.reason.word().to_owned())),

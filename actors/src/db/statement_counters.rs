@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::balance::health::MemberHealth;
 use crate::balance::latency_histogram::LatencyHistogram;
+use crate::kit::DurationHistogram;
 use crate::outcome::{Outcome, Reason, Status};
 use crate::wire::Value;
 
@@ -15,19 +16,22 @@ struct Times {
     count: Cell<u64>,
     total: Cell<Duration>,
     longest: Cell<Duration>,
+    /// All of them, for monitoring.
+    durations: DurationHistogram,
     recent: RefCell<LatencyHistogram>,
 }
 
 impl Default for Times {
     fn default() -> Times {
-        let (count, total, longest, recent) = Default::default();
-        Times { begun: Instant::now(), count, total, longest, recent }
+        let (count, total, longest, durations, recent) = Default::default();
+        Times { begun: Instant::now(), count, total, longest, durations, recent }
     }
 }
 
 impl Times {
     fn add(&self, time: Duration, now: Instant) {
         add(&self.count);
+        self.durations.add(time);
         self.recent.borrow_mut().learn(time, now.saturating_duration_since(self.begun));
         self.total.set(self.total.get() + time);
         self.longest.set(self.longest.get().max(time));
@@ -36,14 +40,15 @@ impl Times {
     fn report(&self) -> Value {
         let millis = |time: Duration| Value::Double(time.as_secs_f64() * 1_000.0);
         let recent = |share| self.recent.borrow().estimate(share).map_or(Value::Nil, millis);
-        Value::from_pairs([
+        let told = [
             ("count", Value::Int(self.count.get().cast_signed())),
             ("total_ms", millis(self.total.get())),
             ("longest_ms", millis(self.longest.get())),
             ("p50_ms", recent(0.5)),
             ("p95_ms", recent(0.95)),
             ("p99_ms", recent(0.99)),
-        ])
+        ];
+        Value::from_pairs(told.into_iter().chain(self.durations.pairs()))
     }
 }
 

@@ -15,18 +15,19 @@ use super::registry::{Registered, Registry};
 use super::siblings::Siblings;
 use super::snapshot::{Heard, Snapshot, SnapshotReply};
 use super::tree;
-use super::wanted::{TOP, TreePath, paths};
+use super::wanted::{BESIDE_BY_NAME, OF_ACTORS, StatusFilter, TOP, TreePath, meanings};
 use crate::kit::report::ActorReport;
 use crate::kit::{ActorRef, Answers, Responder};
 
-/// Time that the status actor may take beyond that of the other actors: to merge, and to list those that did not
-/// answer.
-const MERGE_RESERVE: Duration = Duration::from_millis(250);
+/// Time that the status actor may take beyond that of the other actors: for the way to other processes and the
+/// reckoning, to merge, and to list those that did not answer.
+const MERGE_RESERVE: Duration = Duration::from_millis(350);
 
 /// Asks for the status of the instance. The message's own deadline must be later than `within`; [`ask`] sets it so.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    /// A top-level key or an actor's name, for that part alone; also `CLUSTER:name` and `was.cluster[name]`.
+    /// A top-level key, or the name of an actor or an object, for that part alone; also as the original Skitai named
+    /// them: `CLUSTER:name`, `was.cluster[name]`, `was.httpserver`.
     pub filter: Option<String>,
     /// How long an actor may take to answer.
     pub within: Duration,
@@ -123,9 +124,9 @@ impl Answers<Ask> for StatusActor {
         let (asking, about, siblings) = (self.asking.clone(), self.about.clone(), self.siblings.clone());
         async move {
             let actors = asking.registry.actors();
-            let wanted = match filter.as_deref().map(|filter| found(filter, &actors).ok_or(filter)).transpose() {
+            let wanted = match filter.as_deref().map(|filter| asking.found(filter, &actors).ok_or(filter)).transpose() {
                 Ok(wanted) => wanted,
-                Err(filter) => return responder.put(0, ActorReport(unknown(filter, &actors))),
+                Err(filter) => return responder.put(0, ActorReport(asking.unknown(filter, &actors))),
             };
             let others = async {
                 match &siblings {
@@ -141,7 +142,7 @@ impl Answers<Ask> for StatusActor {
             responder.put(
                 0,
                 ActorReport(Value::Map(match wanted {
-                    Some(wanted) => Map(whole.0.into_iter().filter(|(key, _)| **key == *wanted.top).collect()),
+                    Some(wanted) => wanted.of(whole),
                     None => whole,
                 })),
             );
@@ -161,8 +162,7 @@ impl Answers<AskSnapshot> for StatusActor {
         let asking = self.asking.clone();
         async move {
             let actors = asking.registry.actors();
-            let nowhere = TreePath { top: "none", name: None };
-            let wanted = filter.map(|filter| found(&filter, &actors).unwrap_or(nowhere));
+            let wanted = filter.map(|filter| asking.found(&filter, &actors).unwrap_or(StatusFilter(Vec::new())));
             responder.put(0, SnapshotReply(Some(asking.snapshot(wanted.as_ref(), within).await)));
         }
     }
@@ -170,10 +170,10 @@ impl Answers<AskSnapshot> for StatusActor {
 
 impl Asking {
     /// Asks the actors that are wanted.
-    async fn snapshot(&self, wanted: Option<&TreePath>, within: Duration) -> Snapshot {
+    async fn snapshot(&self, wanted: Option<&StatusFilter>, within: Duration) -> Snapshot {
         let number = self.snapshots.fetch_add(1, Relaxed);
         let actors = self.registry.actors();
-        let is_wanted = |name: &str| wanted.is_none_or(|wanted| of_actor_is_within(name, wanted));
+        let is_wanted = |name: &str| wanted.is_none_or(|wanted| wanted.has_actor(name));
         let asked = actors.iter().filter(|actor| is_wanted(&actor.reporter.name()));
         let until = Instant::now() + within;
         let heard = join_all(asked.cloned().map(|actor| hear(actor, until))).await;
@@ -200,31 +200,34 @@ impl Asking {
         }
     }
 
+    /// What a filter means, if there is something at it.
+    fn found(&self, filter: &str, actors: &[Registered]) -> Option<StatusFilter> {
+        let is_there = |path: &TreePath| {
+            let mut of_actors = actors.iter().map(|actor| TreePath::of_actor(&actor.reporter.name()));
+            match &path.name {
+                None if !OF_ACTORS.contains(&path.top) && TOP.contains(&path.top) => true,
+                Some(name) if BESIDE_BY_NAME.contains(&path.top) => {
+                    (self.beside)().get(path.top).is_some_and(|things| things.get(name).is_some())
+                }
+                _ => of_actors.any(|actor| actor.is_within(path)),
+            }
+        };
+        meanings(filter).into_iter().find(|meaning| meaning.0.iter().any(is_there))
+    }
+
+    fn unknown(&self, filter: &str, actors: &[Registered]) -> Value {
+        let names: BTreeSet<String> = actors.iter().map(|actor| actor.reporter.name()).collect();
+        let objects = (self.beside)().get("objects").and_then(Value::as_map).cloned().unwrap_or(Map(Vec::new()));
+        let objects = objects.0.into_iter().map(|(name, _)| format!("objects:{name}"));
+        let known = TOP.into_iter().map(str::to_owned).chain(names).chain(objects).map(Value::String).collect();
+        let error = format!("the status has no part {filter:?}");
+        Value::from_pairs([("error", Value::String(error)), ("known", Value::List(known))])
+    }
+
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // It is consistent even if a holder of the lock panicked.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn of_actor_is_within(name: &str, wanted: &TreePath) -> bool {
-    wanted.top == "actors" || TreePath::of_actor(name).is_within(wanted)
-}
-
-/// The path that a filter means, if there is something at it.
-fn found(filter: &str, actors: &[Registered]) -> Option<TreePath> {
-    let is_there = |path: &TreePath| {
-        let mut of_actors = actors.iter().map(|actor| TreePath::of_actor(&actor.reporter.name()));
-        let is_of_actors = ["cache", "sessions", "web", "adhoc-db", "others"].contains(&path.top);
-        path.name.is_none() && !is_of_actors && TOP.contains(&path.top) || of_actors.any(|actor| actor.is_within(path))
-    };
-    paths(filter).into_iter().find(is_there)
-}
-
-fn unknown(filter: &str, actors: &[Registered]) -> Value {
-    let names: BTreeSet<String> = actors.iter().map(|actor| actor.reporter.name()).collect();
-    let known = TOP.into_iter().map(str::to_owned).chain(names).map(Value::String).collect();
-    let error = format!("the status has no part {filter:?}");
-    Value::from_pairs([("error", Value::String(error)), ("known", Value::List(known))])
 }
 
 async fn hear(actor: Registered, until: Instant) -> Heard {

@@ -34,6 +34,7 @@ pub(super) const COUNTED: &[&str] = &[
     "restarts",
     // clusters and databases
     "attempts",
+    "buckets",
     "bytes_out",
     "calls",
     "closed",
@@ -61,6 +62,7 @@ pub(super) const COUNTED: &[&str] = &[
     "timed_out",
     "timeouts",
     "total_ms",
+    "total_us",
     "waits",
     // the result cache
     "evicted",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use skitai_wire::{Map, Value};
 
 use super::merge::merged;
-use super::wanted::{TreePath, paths};
+use super::wanted::{StatusFilter, TreePath, meanings};
 use super::*;
 use crate::cache::{CacheActor, KeyBuilder, Store};
 use crate::kit::report::ActorReport;
@@ -169,25 +169,44 @@ fn nobody_told_anything() {
 #[test]
 fn filters_are_understood_in_both_spellings() {
     let path = |top, name: &str| TreePath { top, name: Some(name.to_owned()) };
-    let top = |top| TreePath { top, name: None };
-    let either = |name| vec![path("clusters", name), path("databases", name)];
+    let tops =
+        |tops: &[&'static str]| vec![StatusFilter(tops.iter().map(|top| TreePath { top, name: None }).collect())];
+    let either = |paths: [TreePath; 2]| paths.map(|path| StatusFilter(vec![path])).to_vec();
+    let cluster = |name: &str| either([path("clusters", name), path("databases", name)]);
+    let actor = |top, name: &str, filter: &str| either([path(top, name), path("objects", filter)]);
+    let server = tops(&["about", "process", "processes", "requests", "certificates"]);
+    let lifetime = tops(&["process", "processes", "held"]);
     let cases = [
-        ("cache", vec![top("cache")]),
-        (" clusters ", vec![top("clusters")]),
-        ("cluster:mysearch", vec![path("clusters", "mysearch")]),
-        ("db:mydb", vec![path("databases", "mydb")]),
-        ("session", vec![top("sessions")]),
-        ("sessions", vec![top("sessions")]),
-        ("CLUSTER:mysearch", either("mysearch")),
-        ("was.cluster[mysearch]", either("mysearch")),
-        ("was.cluster['mysearch']", either("mysearch")),
-        ("was.cluster[socketpool]", vec![top("web")]),
-        ("CLUSTER:__dbpool__", vec![top("adhoc-db")]),
-        ("RCACHE", vec![top("cache")]),
-        ("was.cluster[mysearch", vec![path("others", "was.cluster[mysearch")]),
+        ("cache", tops(&["cache"])),
+        (" clusters ", tops(&["clusters"])),
+        ("cluster:mysearch", actor("clusters", "mysearch", "cluster:mysearch")),
+        ("db:mydb", actor("databases", "mydb", "db:mydb")),
+        ("sessions", tops(&["sessions"])),
+        ("objects:searcher", vec![StatusFilter(vec![path("objects", "searcher")])]),
+        // The eleven of the original, as its README has them, and as its code had.
+        ("was.apps", tops(&["apps"])),
+        ("APPS", tops(&["apps"])),
+        ("was.cachefs", tops(&["cachefs"])),
+        ("was.rcache", tops(&["cache"])),
+        ("RCACHE", tops(&["cache"])),
+        ("was.httpserver", server.clone()),
+        ("HTTPSERVER", server),
+        ("was.lifetime", lifetime.clone()),
+        ("lifetime", lifetime),
+        ("was.queue", tops(&["queue"])),
+        ("was.threads", tops(&["threads", "held", "queue"])),
+        ("was.cluster[socketpool]", tops(&["web"])),
+        ("was.cluster[dbpool]", tops(&["adhoc-db"])),
+        ("CLUSTER:__dbpool__", tops(&["adhoc-db"])),
+        ("CLUSTER:mysearch", cluster("mysearch")),
+        ("was.cluster[mysearch]", cluster("mysearch")),
+        ("was.cluster['@mysearch']", cluster("mysearch")),
+        ("cluster[@mysearch]", cluster("mysearch")),
+        ("was.searcher", actor("others", "searcher", "searcher")),
+        ("was.cluster[mysearch", actor("others", "cluster[mysearch", "cluster[mysearch")),
     ];
     for (filter, expected) in cases {
-        assert_eq!(paths(filter), expected, "{filter}");
+        assert_eq!(meanings(filter), expected, "{filter}");
     }
 }
 

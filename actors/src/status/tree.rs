@@ -8,7 +8,7 @@ use super::counters::still_there;
 use super::merge::merged;
 use super::siblings::FromSiblings;
 use super::snapshot::{Heard, Snapshot};
-use super::wanted::{TOP, TreePath};
+use super::wanted::{BESIDE, TOP, TreePath};
 
 /// The processes that have answered, the asked one first, and what others had counted.
 struct Processes<'s> {
@@ -46,7 +46,7 @@ pub(super) fn whole(about: &Value, own: &Snapshot, others: Option<&FromSiblings>
                 others => others,
             },
             "actors" => Value::List(processes.heard().map(|(pid, heard)| entry(pid, heard, true)).collect()),
-            "requests" | "held" | "certificates" | "forward_proxy" => match processes.beside(top) {
+            beside if BESIDE.contains(&beside) => match processes.beside(top) {
                 Some(value) => value,
                 None => continue,
             },

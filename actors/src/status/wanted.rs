@@ -56,48 +56,110 @@ impl TreePath {
 }
 
 /// The top-level keys of the tree, in its order.
-pub(super) const TOP: [&str; 16] = [
+pub(super) const TOP: [&str; 21] = [
     "about",
     "process",
     "processes",
     "threads",
+    "apps",
     "clusters",
     "databases",
     "cache",
+    "cachefs",
     "sessions",
     "web",
     "adhoc-db",
     "others",
     "actors",
     "requests",
+    "routes",
+    "queue",
     "held",
+    "objects",
     "certificates",
     "forward_proxy",
 ];
 
-/// The paths that a filter may mean, the likeliest first: a top-level key, an actor's name (`cluster:x`, `db:x`), or a
-/// spelling of the original Skitai (`CLUSTER:x`, `was.cluster[x]`, `RCACHE`), which does not distinguish between
-/// clusters and databases.
-pub(super) fn paths(filter: &str) -> Vec<TreePath> {
-    let filter = filter.trim();
-    if let Some(name) = bracketed(filter, "was.cluster").or_else(|| filter.strip_prefix("CLUSTER:")) {
-        return match name {
-            // The original's pools of connections that belong to no cluster.
-            "__socketpool__" | "socketpool" => vec![TreePath::top("web")],
-            "__dbpool__" | "dbpool" => vec![TreePath::top("adhoc-db")],
-            name => vec![TreePath::of("clusters", name), TreePath::of("databases", name)],
+/// Those that actors are beneath.
+pub(super) const OF_ACTORS: [&str; 5] = ["cache", "sessions", "web", "adhoc-db", "others"];
+/// Those that are known beside the actors.
+pub(super) const BESIDE: [&str; 9] =
+    ["apps", "cachefs", "requests", "routes", "queue", "held", "objects", "certificates", "forward_proxy"];
+/// Of these, the ones that have things by name.
+pub(super) const BESIDE_BY_NAME: [&str; 3] = ["apps", "routes", "objects"];
+
+/// Names of the original Skitai, and the parts that have here what it showed under each.
+const ORIGINAL: [(&str, &[&str]); 4] = [
+    ("rcache", &["cache"]),
+    ("httpserver", &["about", "process", "processes", "requests", "certificates"]),
+    ("lifetime", &["process", "processes", "held"]),
+    // A number alone says little.
+    ("threads", &["threads", "held", "queue"]),
+];
+
+/// What a filter selects: all of these paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StatusFilter(pub(super) Vec<TreePath>);
+
+impl StatusFilter {
+    /// Whether it selects an actor.
+    pub(super) fn has_actor(&self, name: &str) -> bool {
+        self.0.iter().any(|path| path.top == "actors" || TreePath::of_actor(name).is_within(path))
+    }
+
+    /// What it selects of a whole tree.
+    pub(super) fn of(&self, whole: Map) -> Map {
+        let part = |(key, value): (Arc<str>, Value)| {
+            let mut named = self.0.iter().filter(|path| path.top == &*key).map(|path| path.name.as_deref());
+            let first = named.next()?;
+            match (first, value) {
+                (Some(name), Value::Map(map)) if named.all(|more| more.is_some_and(|more| more == name)) => {
+                    let one = map.0.into_iter().filter(|(key, _)| **key == *name);
+                    Some((key, Value::Map(Map(one.collect()))))
+                }
+                (_, value) => Some((key, value)),
+            }
         };
-    }
-    if filter == "RCACHE" {
-        return vec![TreePath::top("cache")];
-    }
-    match TOP.into_iter().find(|top| *top == filter) {
-        Some(top) => vec![TreePath::top(top)],
-        None => vec![TreePath::of_actor(filter)],
+        Map(whole.0.into_iter().filter_map(part).collect())
     }
 }
 
-/// `x` of `was.cluster[x]`, quoted or not.
+/// What a filter may mean, the likeliest first: a top-level key, an actor's name (`cluster:x`, `db:x`), a thing beside
+/// the actors (`objects:x`), or a spelling of the original Skitai (`CLUSTER:x`, `was.cluster[x]`, `was.rcache`, an
+/// object's own name), which does not distinguish between clusters and databases.
+pub(super) fn meanings(filter: &str) -> Vec<StatusFilter> {
+    let one = |path: TreePath| vec![StatusFilter(vec![path])];
+    let filter = filter.trim();
+    let filter = filter.strip_prefix("was.").unwrap_or(filter);
+    if let Some(name) = bracketed(filter, "cluster").or_else(|| filter.strip_prefix("CLUSTER:")) {
+        return match name.strip_prefix('@').unwrap_or(name) {
+            // The original's pools of connections that belong to no cluster.
+            "__socketpool__" | "socketpool" => one(TreePath::top("web")),
+            "__dbpool__" | "dbpool" => one(TreePath::top("adhoc-db")),
+            name => ["clusters", "databases"].map(|top| StatusFilter(vec![TreePath::of(top, name)])).into(),
+        };
+    }
+    // The original wrote its keys in capitals.
+    let is_shouted = filter.chars().any(|letter| letter.is_ascii_uppercase())
+        && !filter.chars().any(|letter| letter.is_ascii_lowercase());
+    let word = if is_shouted { filter.to_ascii_lowercase() } else { filter.to_owned() };
+    if let Some((_, tops)) = ORIGINAL.iter().find(|(original, _)| *original == word) {
+        return vec![StatusFilter(tops.iter().map(|top| TreePath::top(top)).collect())];
+    }
+    if let Some(top) = TOP.into_iter().find(|top| *top == word) {
+        return one(TreePath::top(top));
+    }
+    if let Some((top, name)) = filter.split_once(':')
+        && let Some(top) = BESIDE_BY_NAME.into_iter().find(|known| *known == top)
+    {
+        return one(TreePath::of(top, name));
+    }
+    let of_actor = TreePath::of_actor(filter);
+    // `was.searcher` was the object that an app had registered under that name.
+    vec![StatusFilter(vec![of_actor]), StatusFilter(vec![TreePath::of("objects", filter)])]
+}
+
+/// `x` of `cluster[x]`, quoted or not.
 fn bracketed<'a>(filter: &'a str, prefix: &str) -> Option<&'a str> {
     let name = filter.strip_prefix(prefix)?.strip_prefix('[')?.strip_suffix(']')?;
     Some(name.trim_matches(['"', '\'']))

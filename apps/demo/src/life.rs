@@ -32,11 +32,20 @@ impl Searcher {
     }
 }
 
+/// What the status page shows of it, as `objects:searcher`.
+impl HasStatus for Searcher {
+    fn status(&self) -> Value {
+        let number = |number: usize| Value::Int(number as i64);
+        let told = [("titles", number(self.titles.len())), ("asked", number(self.asked.load(Relaxed)))];
+        Value::from_pairs(told)
+    }
+}
+
 /// Registers the searcher. Every app finds it as `was.registered::<Searcher>("searcher")`.
 pub(crate) fn startup(wasc: &Wasc) -> Result<()> {
     let searcher = Searcher::open();
     tracing::info!("the searcher knows {} titles", searcher.titles.len());
-    wasc.register("searcher", searcher)
+    wasc.register_shown("searcher", searcher)
 }
 
 /// Runs at the end, even after failed requests.

@@ -187,3 +187,26 @@ fn a_reload_to_more_processes_that_fails_leaves_no_empty_place() {
     signal("KILL", before[1]);
     next_pid_of(&site, &before);
 }
+
+#[test]
+fn an_answer_that_nobody_asked_for_reaches_no_command() {
+    let site = serving(site());
+    std::fs::write(site.dir().join("startup.waits"), "").unwrap();
+    let liar = pid(&site);
+    std::thread::scope(|threads| {
+        let reload = threads.spawn(|| site.command("reload", &["--wait"]));
+        eventually("the new process starts", || (!pids(&site, "starting").is_empty()).then_some(()));
+        for number in 0..100 {
+            say(&line(&site, liar), &json!({"say": "answer", "to": 0, "number": number, "body": "all is well"}));
+        }
+        // What it says later is heard later.
+        eventually("it was heard", || {
+            let told = site.command("status", &["--part", "about"]);
+            told.status.success().then_some(())
+        });
+        std::fs::remove_file(site.dir().join("startup.waits")).unwrap();
+        let output = reload.join().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("reload done") && !said.contains("all is well"), "{output:?}");
+    });
+}

@@ -47,6 +47,7 @@ class Supervised:
     def __init__(self, folder, program):
         self.folder, self.program = folder, program
         self.port, self.clear = free_port(), free_port()
+        Path(folder, "webroot").mkdir(exist_ok=True)
         Path(folder, "lives.conf").write_text(CONF.format(port=self.port, clear=self.clear, folder=folder,
                                                           processes=PROCESSES))
         self.process = Process([program, "-f", "lives.conf"], self.port, folder)

@@ -3,7 +3,7 @@
 //!
 //! Not those whose octets are another's business: parts of a file (206), what has a coding already or says
 //! `no-transform`, and what is said to be exactly so by a digest. Nor event streams, whose events are to arrive one by
-//! one, nor what is shorter than a kilobyte.
+//! one, nor what is shorter than a kilobyte. Nor, over TLS, what a page of another site has asked for.
 
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
@@ -15,6 +15,7 @@ use actix_web::http::{StatusCode, Version};
 
 use super::accepts::{Accepted, Coding};
 use crate::app::Request;
+use crate::app::request::host::name_of;
 use crate::connection::compressed;
 
 /// What is shorter fits into one packet anyway, and may become longer.
@@ -35,7 +36,7 @@ pub(crate) struct Offer(Option<ContentEncoding>);
 
 impl Offer {
     pub(crate) fn of(request: &Request) -> Offer {
-        if request.version < Version::HTTP_11 {
+        if request.version < Version::HTTP_11 || (request.is_secure() && is_cross_site(request)) {
             return Offer(None);
         }
         let accepted = Accepted::of(request);
@@ -68,6 +69,21 @@ impl Offer {
         }
         headers.remove(ACCEPT_RANGES);
         compressed(reply, coding)
+    }
+}
+
+/// Whether a page of another site made the browser ask. From the lengths of many such answers, each with a guess in it,
+/// who listens on the wire learns a secret that they have as well, in spite of TLS (BREACH, CVE-2013-3587). What a
+/// person has clicked on cannot be repeated so often.
+fn is_cross_site(request: &Request) -> bool {
+    match request.get_header("sec-fetch-site") {
+        Some(site) => site == "cross-site" && request.get_header("sec-fetch-user").is_none(),
+        // Older browsers.
+        None => request.get_header("referer").is_some_and(|page| {
+            let page = page.split_once("://").map_or("", |(_, rest)| rest);
+            let host = page.split(['/', '?', '#']).next().unwrap_or_default();
+            !request.host_name().is_some_and(|own| own.eq_ignore_ascii_case(name_of(host)))
+        }),
     }
 }
 

@@ -41,9 +41,9 @@ pub(crate) async fn serve(
         None => {}
     }
     let serving = Serving::new(ServedBy::UNMATCHED);
-    let offer = Offer::of(&request);
     let builder = RequestBuilder::new(request, thread.services.clone());
     // Known now, because the request moves on.
+    let offer = Offer::of(builder.request());
     let hsts = thread.site.server.hsts.as_ref().filter(|_| builder.request().is_secure());
     let mut account = Account { thread, started, serving: &serving, head: None, status: CLIENT_LEFT, bytes: Some(0) };
     // A page that succeeds, of which no log speaks, needs none.

@@ -38,6 +38,43 @@ fn text_and_data_are_compressed_for_who_reads_it() {
     }
 }
 
+/// What BREACH needs: many answers that a strange page has asked for, whose lengths are seen on the wire of TLS.
+#[test]
+fn over_tls_a_page_of_another_site_gets_nothing_compressed() {
+    let site = TestServer::site().server("trusted_proxies", "127.0.0.1").start();
+    let coding = |proto: &str, more: &[(&str, &str)]| {
+        let of_proxy = [BROWSER, ("X-Forwarded-For", "192.0.2.7"), ("X-Forwarded-Proto", proto)];
+        let headers = [&of_proxy, more].concat();
+        let reply = site.ask("GET", "/packing/page?times=40", &headers, b"").expect_code(200);
+        assert!(reply.header("vary").to_ascii_lowercase().contains("accept-encoding"), "{:?}", reply.headers);
+        reply.header("content-encoding").to_owned()
+    };
+    let site_of = |value| ("Sec-Fetch-Site", value);
+    let own = ("Referer", "https://127.0.0.1:443/page?x#y");
+    let strange = ("Referer", "https://evil.example/127.0.0.1");
+    for more in [
+        &[][..],
+        &[own],
+        &[site_of("same-origin")],
+        &[site_of("same-site"), strange],
+        &[site_of("none")],
+        &[site_of("cross-site"), ("Sec-Fetch-User", "?1"), strange],
+    ] {
+        assert_eq!(coding("https", more), "gzip", "{more:?}");
+    }
+    for more in [
+        &[site_of("cross-site")][..],
+        &[site_of("cross-site"), own],
+        &[strange],
+        &[("Referer", "https://127.0.0.1.evil.example/")],
+        &[("Referer", "https://evil.example?https://127.0.0.1/")],
+        &[("Referer", "null")],
+    ] {
+        assert_eq!(coding("https", more), "", "{more:?}");
+        assert_eq!(coding("http", more), "gzip", "in clear text there is nothing to learn: {more:?}");
+    }
+}
+
 #[test]
 fn what_is_not_to_be_touched_is_not() {
     let site = site();

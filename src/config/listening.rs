@@ -44,11 +44,16 @@ impl ListenAddress {
     fn overlaps(&self, other: &ListenAddress) -> bool {
         match (self, other) {
             (ListenAddress::Tcp { ip, port }, ListenAddress::Tcp { ip: other_ip, port: other_port }) => {
-                port == other_port && (ip == other_ip || ip.is_none() || other_ip.is_none())
+                port == other_port && (ip == other_ip || has_all(ip, other_ip) || has_all(other_ip, ip))
             }
             _ => self == other,
         }
     }
+}
+
+/// Whether the first one stands for all interfaces, those of the second one's kind at least.
+fn has_all(ip: &Option<IpAddr>, other: &Option<IpAddr>) -> bool {
+    ip.is_none_or(|ip| ip.is_unspecified() && other.is_none_or(|other| other.is_ipv4() == ip.is_ipv4()))
 }
 
 impl fmt::Display for ListenAddress {

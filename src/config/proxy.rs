@@ -129,7 +129,7 @@ fn settings(reading: &mut Reading<'_>, section: &Section, taken: &mut Vec<Listen
         (&keys::HOSTS, "it leads nowhere"),
     ] {
         let value = find(Some(section), key);
-        if value.is_none_or(|value| value.text.is_empty()) {
+        if value.is_none_or(|value| parts(&value.text).next().is_none()) {
             let span = value.map_or(section.name_span.clone(), Value::span);
             let message = format!("[proxy] without `{}`: {what}", key.name);
             reading.push(Problem::error(span, message).label("closed to everybody").maybe_help(help.take()));
@@ -208,6 +208,10 @@ fn ports(reading: &mut Reading<'_>, section: Option<&Section>, key: &Key) -> Vec
 fn users(reading: &mut Reading<'_>, section: Option<&Section>) -> Vec<(String, Secret)> {
     const FEWEST: usize = 8;
     let mut users: Vec<(String, Secret)> = Vec::new();
+    if let Some(value) = find(section, &keys::USERS).filter(|value| parts(&value.text).next().is_none()) {
+        let problem = Problem::error(value.span(), "`users` names nobody").label("nobody would have to log in");
+        reading.push(problem.help("write `name:password`, or remove the line"));
+    }
     for (secret, span) in reading.secrets(section, &keys::USERS) {
         let Some((user, password)) = secret.0.split_once(':').filter(|(user, _)| !user.is_empty()) else {
             let problem = Problem::error(span, "this is no user for `users`").label("expected `user:password`");
@@ -246,6 +250,28 @@ mod tests {
     fn read(section: &str) -> Result<Loaded, Report> {
         let text = format!("[server]\nport = 5000\nip = 127.0.0.1\nproxy = yes\n[routes:line]\n/ = x\n{section}\n");
         parse("a.conf", &text, Path::new("/site"), &|_| None)
+    }
+
+    #[test]
+    fn a_list_of_nothing_is_no_list() {
+        let open = "[proxy]\nlisten = 127.0.0.1:6\nallow = 127.0.0.1\nhosts = a.example";
+        read(open).expect("it lists all three");
+        for (empty, why) in [
+            ("listen = ,", "listens nowhere"),
+            ("allow = , ,", "no client"),
+            ("hosts = ,", "leads nowhere"),
+            ("users =", "names nobody"),
+            ("users = ,", "names nobody"),
+        ] {
+            let (key, _) = empty.split_once(' ').expect("a key");
+            let others: Vec<&str> = open.lines().filter(|line| !line.starts_with(key)).collect();
+            let report = read(&format!("{}\n{empty}", others.join("\n"))).expect_err(empty).to_string();
+            assert!(report.contains(why), "{empty}: {report}");
+        }
+        // The same port at all addresses and at one of them.
+        let report = read("[proxy]\nlisten = 0.0.0.0:5000\nallow = 127.0.0.1\nhosts = a.example").expect_err("taken");
+        assert!(report.to_string().contains("5000"), "{report}");
+        read("[proxy]\nlisten = [::]:5000\nallow = 127.0.0.1\nhosts = a.example").expect("of another kind");
     }
 
     #[test]

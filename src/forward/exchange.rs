@@ -16,7 +16,7 @@ use skitai_wire::http1::{ChunkReader, Framing, Head, HeadReader};
 use tokio::net::TcpStream;
 
 use super::Forward;
-use super::bounds::TransferBounds;
+use super::bounds::{Overrun, TransferBounds};
 use super::head::{self, Asking};
 use super::ledger::Ledger;
 use super::origin::{BrokenExchange, OriginSocket};
@@ -41,6 +41,10 @@ pub(super) async fn exchange(
     let mut origin = OriginSocket::new(socket, head, payload, expects_continue, bounds, ledger.clone());
     let HostAnswer { head, fields } =
         answered(&mut origin, is_head, is_chunked).await.map_err(|broken| match broken {
+            Unanswered::Broken(BrokenExchange::Bound(Overrun::Bytes)) => {
+                Overrun::Bytes.count(forward);
+                Rejection::failed(413, "the request is larger than what may pass", Overrun::Bytes.to_string())
+            }
             Unanswered::Broken(BrokenExchange::Bound(overrun)) => {
                 overrun.count(forward);
                 Rejection::failed(504, "the host gave no answer in time", overrun.to_string())
@@ -189,6 +193,9 @@ impl MessageBody for AnswerBody {
                 Err(why) => return this.broken(why),
             }
             if let Poll::Ready(Err(broken)) = this.origin.poll_request(this.is_chunked, context) {
+                if let BrokenExchange::Bound(overrun) = broken {
+                    overrun.count(this.origin.ledger.forward());
+                }
                 return this.broken(broken);
             }
             match ready!(this.origin.poll_answer(context)) {

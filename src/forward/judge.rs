@@ -61,11 +61,12 @@ impl Forward {
         let address = address.to_canonical();
         self.listens.iter().any(|listens| match listens {
             ListenAddress::Tcp { port: own, .. } if *own != port => false,
-            ListenAddress::Tcp { ip: Some(ip), .. } => {
+            // Whoever listens at `0.0.0.0` or `[::]` listens at all addresses of this machine.
+            ListenAddress::Tcp { ip: Some(ip), .. } if !ip.is_unspecified() => {
                 // Who connects to 0.0.0.0 comes to the loopback address.
                 ip.to_canonical() == address || address.is_unspecified()
             }
-            ListenAddress::Tcp { ip: None, .. } => is_of_this_machine(address),
+            ListenAddress::Tcp { .. } => is_of_this_machine(address),
             ListenAddress::Unix(_) => false,
         })
     }

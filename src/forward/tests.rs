@@ -160,6 +160,27 @@ fn odd_spellings_lead_nowhere() {
 }
 
 #[test]
+fn who_listens_everywhere_is_closed_everywhere() {
+    for everywhere in ["0.0.0.0", "[::]"] {
+        let (held, _held) = listening(&["127.0.0.1"]);
+        let section =
+            format!("hosts = 127.0.0.0/8, fickle.test\nconnect_ports = 5, 6, {held}\nlisten = {everywhere}:6");
+        let text = format!(
+            "[server]\nip = {everywhere}\nport = 5\nproxy = yes\n[routes:line]\n/ = x\n[proxy]\nallow = 127.0.0.1\n{section}\n"
+        );
+        let loaded =
+            config::parse("a.conf", &text, Path::new("/site"), &|_| None).unwrap_or_else(|report| panic!("{report}"));
+        let proxy =
+            Arc::into_inner(Forward::of(&loaded.settings.server).expect("there is one")).expect("nobody has it");
+        for closed in ["127.0.0.1:5", "127.0.0.1:6", "127.0.0.2:5", "127.9.9.9:6"] {
+            assert_eq!(led(&proxy, closed), Err((403, Some(ProxyRefusal::Own))), "{everywhere} {closed}");
+        }
+        // Another port of this machine is what the rule is for.
+        assert_eq!(led(&proxy, &format!("127.0.0.1:{held}")), Ok(format!("127.0.0.1:{held}")));
+    }
+}
+
+#[test]
 fn the_site_itself_is_closed_unless_it_is_listed_with_its_port() {
     let (port, _held) = listening(&["127.0.0.1"]);
     let of_site = |hosts: &str, address: &str| {

@@ -175,5 +175,7 @@ fn host(request: &Request, rule: &PassedHost) -> Option<Bytes> {
 fn is_grpc(request: &Request) -> bool {
     const GRPC: &[u8] = b"application/grpc";
     let kind = request.headers.get(header::CONTENT_TYPE).map_or(&[][..], |kind| kind.as_bytes());
-    kind.len() >= GRPC.len() && kind[..GRPC.len()].eq_ignore_ascii_case(GRPC)
+    // gRPC-Web is made for proxies that speak HTTP/1.1.
+    let is_begun = kind.len() >= GRPC.len() && kind[..GRPC.len()].eq_ignore_ascii_case(GRPC);
+    is_begun && kind.get(GRPC.len()) != Some(&b'-')
 }

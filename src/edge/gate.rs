@@ -161,11 +161,15 @@ impl Gates {
             });
         };
         let gate = self.holding(&canonical(path));
-        let of_files = self.gates.iter().find(|gate| holds(&gate.as_files, &as_files));
-        match gate.map(std::ptr::from_ref) == of_files.map(std::ptr::from_ref) {
-            true => Ok(gate),
-            false => Err(Error::new(400, "the path can be read in two ways: write it without `//`, `/.` and `%2F`")),
+        let is_behind_it = |reading: &str| {
+            let found = self.gates.iter().find(|gate| holds(&gate.as_files, reading));
+            found.map(std::ptr::from_ref) == gate.map(std::ptr::from_ref)
+        };
+        if is_behind_it(&as_files) && is_behind_it(&paths::as_members(path)) {
+            return Ok(gate);
         }
+        let why = "the path can be read in two ways: write it without `//`, `/.`, `;`, `\\` and escapes of them";
+        Err(Error::new(400, why))
     }
 
     /// The gate of a path in canonical form.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use actix_web::HttpResponse;
 use actix_web::body::{self, BodySize, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use bytes::Bytes;
 use skitai_actors::Outcome;
 use skitai_actors::http::passed::PassedAnswer;
@@ -60,7 +60,7 @@ pub(super) fn head(passed: PassedAnswer, mount: &str, to: &PassTo) -> (HttpRespo
     let mut passed_by = String::new();
     for (name, value) in fields {
         // Without a body, the length is that of another answer: to a GET, or before (RFC 9110, 8.6).
-        let is_ours = name == "content-length" && has_body;
+        let is_ours = name == "content-length" && (has_body || reply.headers().contains_key(CONTENT_LENGTH));
         if is_ours || head::stays(&name, &listed) {
             continue;
         }

@@ -1,5 +1,7 @@
 //! The headers that go from end to end, and those that concern one connection alone (RFC 9110, 7.6.1).
 
+use std::borrow::Cow;
+
 use actix_web::http::header::{self, HeaderMap};
 use skitai_actors::http::passed::FieldLines;
 use skitai_wire::http1::UnsendableHead;
@@ -66,9 +68,11 @@ pub(super) fn fields(request: &Request, mount: &str, left_ms: u64, rules: &[Head
     let mut fields = FieldLines::default();
     for (name, value) in headers {
         let name = name.as_str();
-        let is_replaced = matches!(name, "host" | "content-length" | "via" | budget::HEADER)
+        // A disguise to programs that get headers as variables of the environment.
+        let read_as = if name.contains('_') { Cow::Owned(name.replace('_', "-")) } else { Cow::Borrowed(name) };
+        let is_replaced = matches!(&*read_as, "host" | "content-length" | "via" | budget::HEADER)
             || forwarding::is_replaced(name, is_trusted);
-        if !is_replaced && !stays(name, &listed) {
+        if !is_replaced && !stays(&read_as, &listed) {
             fields.put(name, value.as_bytes()).map_err(unsendable)?;
         }
     }

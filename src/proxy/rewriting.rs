@@ -33,8 +33,9 @@ fn location(text: &str, mount: &str, folder: &str, authority: &str) -> Option<St
 /// `Path` of a cookie.
 fn cookie(text: &str, mount: &str, folder: &str) -> Option<String> {
     let mut is_changed = false;
-    let parts = text.split(';').map(|part| {
-        let path = part.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("path"));
+    let parts = text.split(';').enumerate().map(|(nth, part)| {
+        // The first one is the cookie itself, which may be named so.
+        let path = part.split_once('=').filter(|(name, _)| nth > 0 && name.trim().eq_ignore_ascii_case("path"));
         match path.and_then(|(name, path)| Some(format!("{name}={}", at_mount(path.trim(), mount, folder)?))) {
             Some(translated) => {
                 is_changed = true;
@@ -105,5 +106,6 @@ mod tests {
         assert_eq!(at("a=b; path=/v1/x", "/v1"), "a=b; path=/articles/x");
         assert_eq!(at("a=b; Path=/; Secure", "/v1"), "a=b; Path=/articles; Secure");
         assert_eq!(at("a=b", ""), "a=b");
+        assert_eq!(at("path=/v1/x; Path=/v1", "/v1"), "path=/v1/x; Path=/articles");
     }
 }

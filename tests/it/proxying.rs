@@ -6,8 +6,10 @@
 //! - [`gates`]: limits, access lists and what browsers are told, as for any mount;
 //! - [`members`]: which member is asked, when another one is, and what a client is told when none answers;
 //! - [`upgrades`]: which other protocols are spoken; [`tunnels`]: what goes both ways then;
-//! - [`sockets`]: WebSockets, with clients and servers from elsewhere.
+//! - [`sockets`]: WebSockets, with clients and servers from elsewhere;
+//! - [`attacks`]: what an enemy tried.
 
+mod attacks;
 mod bodies;
 mod gates;
 mod heads;

@@ -41,10 +41,11 @@ impl FieldLines {
         self.lines().any(|line| is_of(line, name))
     }
 
-    /// Removes all lines of this name.
+    /// Removes all lines of this name, and those that it is to programs which get headers as variables of the
+    /// environment: `X_Name` is `X-Name` to them.
     pub fn remove(&mut self, name: &str) {
-        if self.has(name) {
-            self.0 = self.lines().filter(|line| !is_of(line, name)).flatten().copied().collect();
+        if self.lines().any(|line| is_read_as(line, name)) {
+            self.0 = self.lines().filter(|line| !is_read_as(line, name)).flatten().copied().collect();
         }
     }
 
@@ -52,6 +53,13 @@ impl FieldLines {
     fn lines(&self) -> impl Iterator<Item = &[u8]> {
         self.0.split_inclusive(|&octet| octet == b'\n')
     }
+}
+
+fn is_read_as(line: &[u8], name: &str) -> bool {
+    let plain = |octet: u8| if octet == b'_' { b'-' } else { octet };
+    let begin =
+        line.get(..name.len()).is_some_and(|own| own.iter().zip(name.bytes()).all(|(a, b)| plain(*a) == plain(b)));
+    begin && line.get(name.len()) == Some(&b':')
 }
 
 fn is_of(line: &[u8], name: &str) -> bool {

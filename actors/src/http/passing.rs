@@ -43,9 +43,29 @@ pub(super) struct Passage<'r> {
     offers: bool,
     is_switched: bool,
     sent: Sent,
+    /// Whether the request has a body, which a member may leave unread.
+    has_body: bool,
     buffer: BytesMut,
     body: AnswerBody,
     clock: SilenceClock,
+}
+
+/// Where the value of a header is.
+enum FieldPlace {
+    /// In the octets of the head.
+    Within(Range<usize>),
+    /// It was folded, and is put together elsewhere.
+    Apart(Bytes),
+}
+
+impl FieldPlace {
+    fn of(value: &[u8], head: &[u8]) -> FieldPlace {
+        let start = (value.as_ptr() as usize).checked_sub(head.as_ptr() as usize);
+        match start.map(|start| start..start + value.len()).filter(|range| range.end <= head.len()) {
+            Some(range) => FieldPlace::Within(range),
+            None => FieldPlace::Apart(Bytes::copy_from_slice(value)),
+        }
+    }
 }
 
 /// What is missing of an answer's body.
@@ -53,7 +73,7 @@ enum AnswerBody {
     Left(u64),
     Chunks(ChunkReader),
     ToTheEnd {
-        is_error: bool,
+        is_refusal: bool,
     },
     /// Another protocol.
     Bare,
@@ -81,6 +101,7 @@ impl<'r> Passage<'r> {
             offers: request.upgrade.is_some(),
             is_switched: false,
             sent: Sent::default(),
+            has_body: !matches!(request.body, PassedBody::None { .. }),
             buffer: BytesMut::new(),
             body: AnswerBody::Left(0),
             clock: SilenceClock::new(silence, request.patience),
@@ -106,13 +127,17 @@ impl<'r> Passage<'r> {
         })
         .await?;
         let octets = self.buffer.split_to(head.end).freeze();
-        let fields = fields.into_iter().map(|(name, place)| (name, octets.slice(place))).collect();
+        let of_place = |place| match place {
+            FieldPlace::Within(range) => octets.slice(range),
+            FieldPlace::Apart(value) => value,
+        };
+        let fields = fields.into_iter().map(|(name, place)| (name, of_place(place))).collect();
         self.clock.is_answered();
         self.body = match head.framing {
             Framing::None => AnswerBody::Left(0),
             Framing::Length(length) => AnswerBody::Left(length),
             Framing::Chunked => AnswerBody::Chunks(ChunkReader::default()),
-            Framing::ToTheEnd => AnswerBody::ToTheEnd { is_error: head.code >= 400 },
+            Framing::ToTheEnd => AnswerBody::ToTheEnd { is_refusal: head.code >= 400 && self.has_body },
         };
         Ok((head, fields))
     }
@@ -125,8 +150,7 @@ impl<'r> Passage<'r> {
         pipe: &PipeWriter,
     ) -> Result<(), ExchangeFailure> {
         poll_fn(|context| {
-            self.poll_out(socket, progress, context)?;
-            let mut waits_for_client = false;
+            let mut waits_for_client = self.poll_out(socket, progress, context)?;
             let read = self.poll_body(socket, progress, context, pipe, &mut waits_for_client);
             if read.is_ready() {
                 return read;
@@ -230,12 +254,11 @@ impl<'r> Passage<'r> {
         context: &mut Context<'_>,
         reader: &mut HeadReader,
         is_head: bool,
-        fields: &mut Vec<(String, Range<usize>)>,
+        fields: &mut Vec<(String, FieldPlace)>,
     ) -> Poll<Result<Head, ExchangeFailure>> {
         loop {
             let head = reader.read(&self.buffer, is_head, |_, name, value| {
-                let start = value.as_ptr() as usize - self.buffer.as_ptr() as usize;
-                fields.push((name.to_ascii_lowercase(), start..start + value.len()));
+                fields.push((name.to_ascii_lowercase(), FieldPlace::of(value, &self.buffer)));
             });
             if reader.has_interim() {
                 progress.update(Trace::with_interim);
@@ -276,7 +299,7 @@ impl<'r> Passage<'r> {
                 return Poll::Ready(match &self.body {
                     // A member that refuses a request without reading it resets the connection, which also ends its
                     // refusal. A good answer that ends so may be truncated.
-                    AnswerBody::ToTheEnd { is_error } if *is_error || !broken => Ok(()),
+                    AnswerBody::ToTheEnd { is_refusal } if *is_refusal || !broken => Ok(()),
                     // Who speaks another protocol may leave before it has read all.
                     AnswerBody::Bare if error.is_none() => Ok(()),
                     _ => Err(self.ended(error.as_ref(), progress)),

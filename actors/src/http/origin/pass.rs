@@ -131,6 +131,8 @@ impl Origin {
             }
             let length = if let Framing::Length(length) = head.framing { Some(length) } else { None };
             let has_body = head.framing != Framing::None;
+            // Some send it all the same, later: it would be taken for the next client's answer.
+            let may_follow = !has_body && announces_body(&fields);
             let authority = String::from_utf8_lossy(host).trim_start_matches("host: ").trim_end().to_owned();
             let body_of_it = has_body.then_some(reader);
             let answer = PassedAnswer { code, fields, length, body: body_of_it, authority, node: node.clone() };
@@ -145,7 +147,7 @@ impl Origin {
             return match ended {
                 Ok(()) => {
                     writer.finish();
-                    if head.is_kept && passage.is_clean() {
+                    if head.is_kept && passage.is_clean() && !may_follow {
                         pool.give_back(socket);
                     }
                     Ok((code, told))
@@ -167,6 +169,16 @@ pub(crate) fn reason_of(code: u16) -> Reason {
 fn retry_after(fields: &[(String, Bytes)]) -> Vec<(String, String)> {
     let told = fields.iter().filter(|(name, _)| name == "retry-after");
     told.map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned())).collect()
+}
+
+/// Whether an answer without a body, as to HEAD, has headers of one.
+fn announces_body(fields: &[(String, Bytes)]) -> bool {
+    let of_body = |(name, value): &&(String, Bytes)| match name.as_str() {
+        "content-length" => value.trim_ascii() != b"0",
+        "transfer-encoding" => true,
+        _ => false,
+    };
+    fields.iter().find(of_body).is_some()
 }
 
 /// Events are silent until something happens.

@@ -284,8 +284,10 @@ impl<S: Service> Driver<S> {
         poll_fn(|context| {
             queues.borrow_mut().ask_anew();
             // The queues are not borrowed: it may read the body of the request.
-            if let Some(WhileSent(work)) = &mut beside {
-                work(context);
+            if let Some(WhileSent(work)) = &mut beside
+                && let Poll::Ready(why) = work(context)
+            {
+                return Poll::Ready(Err(Cut::Broken(why.into())));
             }
             if let Poll::Ready(sent) = sending.poll(queues, context) {
                 return Poll::Ready(sent);

@@ -54,6 +54,11 @@ impl TransferBounds {
         }
     }
 
+    /// A clock of its own for the end of the whole, for who waits for something else.
+    pub(super) fn lifetime(&self) -> Option<Pin<Box<Sleep>>> {
+        self.until.map(|until| Box::pin(sleep_until(until)))
+    }
+
     /// Octets have moved, or an end has.
     pub(super) fn moved(&mut self, octets: u64) -> Result<(), Overrun> {
         self.moved_at = Instant::now();

@@ -21,6 +21,7 @@ use super::head::{self, Asking};
 use super::ledger::Ledger;
 use super::origin::{BrokenExchange, OriginSocket};
 use super::rejection::Rejection;
+use crate::connection::WhileSent;
 
 /// What the host has answered, but for its body.
 struct HostAnswer {
@@ -43,7 +44,8 @@ pub(super) async fn exchange(
         answered(&mut origin, is_head, is_chunked).await.map_err(|broken| match broken {
             Unanswered::Broken(BrokenExchange::Bound(Overrun::Bytes)) => {
                 Overrun::Bytes.count(forward);
-                Rejection::failed(413, "the request is larger than what may pass", Overrun::Bytes.to_string())
+                let why = "this request and its answer are more than this proxy lets pass";
+                Rejection::failed(502, why, Overrun::Bytes.to_string())
             }
             Unanswered::Broken(BrokenExchange::Bound(overrun)) => {
                 overrun.count(forward);
@@ -82,6 +84,15 @@ pub(super) async fn exchange(
     if !origin.has_sent() {
         // The host has its answer, and what is left of the body may be for nobody.
         reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(mut lifetime) = origin.bounds.lifetime() {
+        // Also while a client that reads slowly holds the answer up.
+        let ledger = ledger.clone();
+        reply.extensions_mut().insert(WhileSent(Box::new(move |context| {
+            ready!(lifetime.as_mut().poll(context));
+            Overrun::Lifetime.count(ledger.forward());
+            Poll::Ready(Overrun::Lifetime.to_string())
+        })));
     }
     Ok(reply.set_body(BoxBody::new(AnswerBody { origin, is_chunked, size, rest })))
 }

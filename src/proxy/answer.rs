@@ -40,7 +40,10 @@ pub(super) fn reply(
                 None => {
                     if let Some(mut upload) = upload {
                         // Whether or not the client reads: a member may read all before it sends more.
-                        reply.extensions_mut().insert(WhileSent(Box::new(move |context| upload.poll(context))));
+                        reply.extensions_mut().insert(WhileSent(Box::new(move |context| {
+                            upload.poll(context);
+                            Poll::Pending
+                        })));
                     }
                     BoxBody::new(PassedOn { pipe, length, _exchange: exchange })
                 }

@@ -96,7 +96,10 @@ pub(super) fn reply(
     let tunnel = Rc::new(RefCell::new(tunnel));
     let of_client = tunnel.clone();
     // A client that does not read may send all the same.
-    reply.extensions_mut().insert(WhileSent(Box::new(move |context| of_client.borrow_mut().poll_client(context))));
+    reply.extensions_mut().insert(WhileSent(Box::new(move |context| {
+        of_client.borrow_mut().poll_client(context);
+        Poll::Pending
+    })));
     reply.set_body(BoxBody::new(TunnelBody(tunnel)))
 }
 

@@ -176,7 +176,9 @@ pub(crate) struct Tunnel(pub(crate) Payload);
 
 /// Work that goes on while a reply is sent, whether or not its client reads: in the extensions of a reply whose service
 /// still reads its request. It is called whenever the connection is polled; what it is ready with is why the reply is cut.
-pub(crate) struct WhileSent(pub(crate) Box<dyn FnMut(&mut Context<'_>) -> Poll<String>>);
+pub(crate) struct WhileSent(pub(crate) Box<BesideWork>);
+
+type BesideWork = dyn FnMut(&mut Context<'_>) -> Poll<String>;
 
 /// Drives a connection to its end. It is in the list of its thread from this call on, before the future is polled: a
 /// server that ends waits for it. `peer` is `None` if the client left before it could be asked for.

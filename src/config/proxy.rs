@@ -221,6 +221,15 @@ fn users(reading: &mut Reading<'_>, section: Option<&Section>) -> Vec<(String, S
         if users.iter().any(|(known, _)| known == user) {
             reading.push(Problem::error(span.clone(), "this user of `users` is there twice").label("the second time"));
         }
+        let is_elsewhere = password.starts_with("env:") || password.starts_with("file:");
+        if is_elsewhere || password.contains(char::is_control) {
+            let message = match is_elsewhere {
+                true => "`env:` and `file:` of `users` stand for a whole `user:password`",
+                false => "a user of `users` has a line break or the like in the password",
+            };
+            let problem = Problem::error(span.clone(), message).label("this would be the password itself");
+            reading.push(problem.help("write `users = env:NAME, file:PATH`, each with one `user:password` in it"));
+        }
         if PasswordHash::is_meant(password) {
             if let Err(expected) = PasswordHash::read(password) {
                 reading.push(
@@ -250,6 +259,21 @@ mod tests {
     fn read(section: &str) -> Result<Loaded, Report> {
         let text = format!("[server]\nport = 5000\nip = 127.0.0.1\nproxy = yes\n[routes:line]\n/ = x\n{section}\n");
         parse("a.conf", &text, Path::new("/site"), &|_| None)
+    }
+
+    #[test]
+    fn a_password_is_not_where_it_would_be_found() {
+        let open = "[proxy]\nlisten = 127.0.0.1:6\nallow = 127.0.0.1\nhosts = a.example";
+        read(&format!("{open}\nusers = anna:long enough")).expect("a user");
+        for users in ["anna:env:ANNA_PASSWORD", "anna:file:anna.hash", "anna:long enough, bert:env:BERT_PASSWORD"] {
+            let report = read(&format!("{open}\nusers = {users}")).expect_err(users).to_string();
+            assert!(report.contains("stand for a whole `user:password`"), "{report}");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("users");
+        std::fs::write(&file, "anna:long enough\nbert:long as well\n").expect("written");
+        let report = read(&format!("{open}\nusers = file:{}", file.display())).expect_err("two users").to_string();
+        assert!(report.contains("line break") && !report.contains("long"), "{report}");
     }
 
     #[test]

@@ -82,6 +82,11 @@ pub(super) fn encoding(reading: &mut Reading<'_>, section: Option<&Section>) -> 
 pub(super) fn login(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Login> {
     let (Secret(text), span) = reading.secret(section, &keys::LOGIN)?;
     match text.split_once(':') {
+        Some((_, password)) if password.starts_with("env:") || password.starts_with("file:") => {
+            let problem = Problem::error(span, "`env:` and `file:` of `login` stand for the whole `user:password`");
+            reading.push(problem.label("this would be the password itself").help("write `login = env:NAME`"));
+            None
+        }
         Some((user, password)) if !user.is_empty() && !text.contains(char::is_control) => {
             Some(Login { user: user.to_owned(), password: Secret(password.to_owned()) })
         }

@@ -53,7 +53,7 @@ impl Answers<PassOn> for Cluster {
                 return refuse(&shared.lineup, Spread::One, &responder, &why);
             }
             reaper::watch(&shared);
-            let outcome = Box::pin(settled(&shared, &request, answer, &responder)).await;
+            let outcome = Box::pin(settled(&shared, &mut request, answer, &responder)).await;
             // Before the caller is woken, who asks for the outcome once nobody can send an answer any more.
             drop(request);
             responder.put(0, outcome);
@@ -64,7 +64,7 @@ impl Answers<PassOn> for Cluster {
 /// Tries members until one answers, and passes its answer on to the end.
 async fn settled(
     shared: &ClusterParts,
-    request: &PassedRequest,
+    request: &mut PassedRequest,
     answer: oneshot::Sender<PassedAnswer>,
     responder: &Responder<Outcome>,
 ) -> Outcome {
@@ -73,6 +73,7 @@ async fn settled(
     let candidates = Candidates::new(shared, if shared.picker.wants_key() { hash(&[key.as_bytes()]) } else { 0 });
     let candidates = candidates.preferring(request.prefers.as_deref());
     let (begun, mut taker) = (Instant::now(), Some(answer));
+    let patience = request.patience;
     let is_here = !matches!(request.body, PassedBody::Coming { .. });
     let may_repeat = request.is_idempotent && is_here && spec.retries > 0;
     if may_repeat {
@@ -100,6 +101,11 @@ async fn settled(
         let judged = circuit::judge(outcome.reason, outcome.status, outcome.code, true);
         let is_worth_it = left > 0 && matches!(judged, Judged::Failed(_)) && !candidates.is_exhausted();
         if !is_worth_it || !shared.health().withdraw(Extra::Retry, shared.health().now()) {
+            return outcome;
+        }
+        // The time is that of the request, whoever answers.
+        request.patience = patience.saturating_sub(begun.elapsed());
+        if request.patience.is_zero() {
             return outcome;
         }
         left -= 1;

@@ -152,6 +152,25 @@ fn a_client_stays_at_its_member() {
     }
 }
 
+#[test]
+fn attempts_share_the_time_of_their_request() {
+    let slow = || {
+        RawMember::start(|talk| {
+            talk.request()?;
+            talk.is_left();
+            None
+        })
+    };
+    let (one, other) = (slow(), slow());
+    let more = "member_timeout = 2s\nretries = 1\n[mount /articles]\nproxy_deadline = 3s";
+    let site = among(&[one.node(), other.node()], more).start();
+    let begun = std::time::Instant::now();
+    site.get("/articles/a").expect_code(504);
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(2900) && took < Duration::from_millis(3900), "{took:?}");
+    assert_eq!(one.asked().len() + other.asked().len(), 2);
+}
+
 /// A member that takes its time for the head, and then for the body.
 #[test]
 fn a_mount_has_its_own_times() {

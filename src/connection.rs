@@ -175,7 +175,8 @@ pub(crate) struct Refused<'h> {
 pub(crate) struct Tunnel(pub(crate) Payload);
 
 /// Work that goes on while a reply is sent, whether or not its client reads: in the extensions of a reply whose service
-/// still reads its request. It is called whenever the connection is polled; what it is ready with is why the reply is cut.
+/// still reads its request. It is called whenever the connection is polled; what it is ready with is why the reply is
+/// cut.
 pub(crate) struct WhileSent(pub(crate) Box<BesideWork>);
 
 type BesideWork = dyn FnMut(&mut Context<'_>) -> Poll<String>;

@@ -2,6 +2,7 @@
 
 mod authority;
 mod identity;
+mod pem_file;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 pub(crate) use authority::trusting;
 pub use authority::{Authority, NoAuthority};
 pub use identity::{Identity, NoIdentity};
+pub use pem_file::NoCertificates;
 
 /// Which members a call addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

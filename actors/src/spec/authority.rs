@@ -1,13 +1,13 @@
 //! The certificate authorities of a cluster's members.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WantsClientCert;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+
+use super::pem_file::{self, NoCertificates};
 
 /// Authorities that are trusted in place of the web's roots: a PEM file that was read and checked.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,25 +26,9 @@ impl std::fmt::Debug for Authority {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoAuthority {
-    /// The file cannot be read.
-    #[error("{} cannot be read: {error}", .file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
-    /// A part of the file is not PEM.
-    #[error("{} is not PEM: {error}", .file.display())]
-    NotPem {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        error: pem::Error,
-    },
-    /// The file has no certificate.
-    #[error("{} holds no certificate (a PEM file begins with -----BEGIN CERTIFICATE-----)", .0.display())]
-    Empty(PathBuf),
+    /// The file holds no certificates.
+    #[error(transparent)]
+    File(#[from] NoCertificates),
     /// A certificate is none of an authority.
     #[error("{}: certificate {nth} is not an authority's: {error}", .file.display())]
     NotAnAuthority {
@@ -69,14 +53,7 @@ impl Authority {
     /// Reads a PEM file of one or more certificates.
     pub fn read(file: &Path) -> Result<Authority, NoAuthority> {
         let path = || file.to_owned();
-        let pem = std::fs::read(file).map_err(|error| NoAuthority::Unreadable { file: path(), error })?;
-        let mut certificates = Vec::new();
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            certificates.push(certificate.map_err(|error| NoAuthority::NotPem { file: path(), error })?);
-        }
-        if certificates.is_empty() {
-            return Err(NoAuthority::Empty(path()));
-        }
+        let certificates = pem_file::certificates(file)?;
         let mut roots = RootCertStore::empty();
         for (nth, certificate) in (1..).zip(&certificates) {
             let added = roots.add(certificate.clone());

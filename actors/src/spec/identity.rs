@@ -1,6 +1,5 @@
 //! What is shown to the members of a cluster that ask who calls: a certificate of ours, and its key.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::authority::trusting;
+use super::pem_file::{self, NoCertificates};
 
 /// A certificate with its chain and its key: PEM files that were read and checked.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,25 +28,9 @@ impl std::fmt::Debug for Identity {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoIdentity {
-    /// A file cannot be read.
-    #[error("{} cannot be read: {error}", .file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
-    /// A part of the certificate's file is not PEM.
-    #[error("{} is not PEM: {error}", .file.display())]
-    NotPem {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        error: pem::Error,
-    },
-    /// The file has no certificate.
-    #[error("{} holds no certificate (a PEM file begins with -----BEGIN CERTIFICATE-----)", .0.display())]
-    NoCertificate(PathBuf),
+    /// A file cannot be read, or holds no certificates.
+    #[error(transparent)]
+    File(#[from] NoCertificates),
     /// The file has no key that can be read.
     #[error("{} holds no private key that can be read: {error}; one with a passphrase is taken out of it by \
              `openssl pkey -in {} -out key.pem`", .file.display(), .file.display())]
@@ -71,15 +55,8 @@ pub enum NoIdentity {
 impl Identity {
     /// Reads a PEM file with a certificate and those behind it, and the one with its key, which may be the same.
     pub fn read(file: &Path, key_file: &Path) -> Result<Identity, NoIdentity> {
-        let read =
-            |file: &Path| std::fs::read(file).map_err(|error| NoIdentity::Unreadable { file: file.to_owned(), error });
-        let pem = read(file)?;
-        let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
-        let chain = chain.map_err(|error| NoIdentity::NotPem { file: file.to_owned(), error })?;
-        if chain.is_empty() {
-            return Err(NoIdentity::NoCertificate(file.to_owned()));
-        }
-        let key = PrivateKeyDer::from_pem_slice(&read(key_file)?)
+        let chain = pem_file::certificates(file)?;
+        let key = PrivateKeyDer::from_pem_slice(&pem_file::octets(key_file)?)
             .map_err(|error| NoIdentity::NoKey { file: key_file.to_owned(), error })?;
         let identity = Identity { file: file.to_owned(), chain, key: Arc::new(key) };
         identity.config(RootCertStore::empty()).map_err(|error| NoIdentity::Unfit {

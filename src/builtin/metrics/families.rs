@@ -45,40 +45,59 @@ macro_rules! families {
 families! {
     BUILD = Info "skitai_build" ["version", "name"], "Version of the server, and name of the site.";
     PROCESSES = Gauge "skitai_processes" ["state"], "Processes of the instance, by what they do.";
-    SILENT = Gauge "skitai_processes_silent" [], "Processes that did not answer in time; their counters stay in the sums.";
+    SILENT = Gauge "skitai_processes_silent" [],
+        "Processes that did not answer in time; their counters stay in the sums.";
     ENDED = Counter "skitai_processes_ended" [], "Processes that have ended, by reloads and otherwise.";
-    KILLED = Counter "skitai_processes_killed" [], "Of these, the ones that could not say what they had counted at last.";
+    KILLED = Counter "skitai_processes_killed" [],
+        "Of these, the ones that could not say what they had counted at last.";
     THREADS = Gauge "skitai_threads" [], "Event loops, of all processes that answered.";
     HELD = Gauge "skitai_threads_held" [], "Event loops that a handler holds too long at the moment.";
     MEMORY = Gauge "skitai_resident_memory_bytes" [], "Memory of all processes that answered.";
     FDS = Gauge "skitai_open_fds" [], "Open descriptors of all processes that answered.";
     TASKS = Gauge "skitai_background_tasks" ["task"], "Background tasks, by their name.";
     ACTORS_SILENT = Gauge "skitai_actors_silent" ["actor"], "Threads on which an actor did not answer in time.";
-    REQUESTS = Counter "skitai_requests" ["class"], "Requests, by the class of their status; one whose client left is a 4xx.";
+    REQUESTS = Counter "skitai_requests" ["class"],
+        "Requests, by the class of their status; one whose client left is a 4xx.";
     RPC_CALLS = Counter "skitai_rpc_calls" [], "Calls by XML-RPC and JSON-RPC; a batch is several.";
     RPC_ERRORS = Counter "skitai_rpc_errors" [], "Of these, the ones that ended with a fault.";
     PANICS = Counter "skitai_panics" [], "Panics in handlers, each an answer with status 500.";
     PARTIAL = Counter "skitai_partial_answers" [], "Answers from which members were missing.";
     REFUSED = Counter "skitai_refused" ["reason"], "What was refused before anything of the site ran for it.";
-    DURATION = Histogram "skitai_request_duration_seconds" ["route"], "Time from a request's head to its answer's head.";
-    ROUTE_REQUESTS = Counter "skitai_route_requests" ["route", "class"], "Requests by the rule of their route and class of status.";
-    QUEUE = Gauge "skitai_blocking_handlers" ["state"], "Plain functions that run on the pool of threads, or wait for it.";
+    DURATION = Histogram "skitai_request_duration_seconds" ["route"],
+        "Time from a request's head to its answer's head.";
+    ROUTE_REQUESTS = Counter "skitai_route_requests" ["route", "class"],
+        "Requests by the rule of their route and class of status.";
+    QUEUE = Gauge "skitai_blocking_handlers" ["state"],
+        "Plain functions that run on the pool of threads, or wait for it.";
     RETRIES = Counter "skitai_cluster_retries" ["cluster"], "Calls that were sent again to another member.";
-    HEDGES = Counter "skitai_cluster_hedges" ["cluster"], "Calls that were also sent to a second member, because the first was slow.";
-    EXTRA_DENIED = Counter "skitai_cluster_extra_denied" ["cluster"], "Retries and hedges for which the budget had no room.";
-    MEMBER_UP = Gauge "skitai_member_up" ["cluster", "member"], "1 while no process has ejected the member or database, else 0.";
-    MEMBER_STATE = Gauge "skitai_member_state" ["cluster", "member", "state", "reason"], "In how many processes a member is in a state, and why.";
-    MEMBER_SINCE = Gauge "skitai_member_state_since_timestamp_seconds" ["cluster", "member"], "When a process last changed the member's state.";
+    HEDGES = Counter "skitai_cluster_hedges" ["cluster"],
+        "Calls that were also sent to a second member, because the first was slow.";
+    EXTRA_DENIED = Counter "skitai_cluster_extra_denied" ["cluster"],
+        "Retries and hedges for which the budget had no room.";
+    MEMBER_UP = Gauge "skitai_member_up" ["cluster", "member"],
+        "1 while no process has ejected the member or database, else 0.";
+    MEMBER_STATE = Gauge "skitai_member_state" ["cluster", "member", "state", "reason"],
+        "In how many processes a member is in a state, and why.";
+    MEMBER_SINCE = Gauge "skitai_member_state_since_timestamp_seconds" ["cluster", "member"],
+        "When a process last changed the member's state.";
     EJECTIONS = Counter "skitai_member_ejections" ["cluster", "member"], "How often a process has ejected the member.";
     CALLS = Counter "skitai_member_calls" ["cluster", "member", "outcome"], "Calls to a member, by what came of them.";
-    MEMBER_PARTIAL = Counter "skitai_member_partial_answers" ["cluster", "member"], "Answers of a member that reported a gap of its own.";
-    CALLS_IN_FLIGHT = Gauge "skitai_member_calls_in_flight" ["cluster", "member"], "Calls to a member that are under way.";
-    CALL_DURATION = Histogram "skitai_member_call_duration_seconds" ["cluster", "member"], "Time of calls that a member answered.";
-    STATEMENTS = Counter "skitai_database_statements" ["cluster", "member", "outcome"], "Statements on a database, by what came of them.";
-    POOL = Gauge "skitai_database_connections" ["cluster", "member", "state"], "Connections to a database: open, idle, and how many there may be.";
-    WAIT_DURATION = Histogram "skitai_database_wait_duration_seconds" ["cluster", "member"], "Time that statements waited for a connection.";
-    DIAL_DURATION = Histogram "skitai_database_dial_duration_seconds" ["cluster", "member"], "Time to make a connection.";
-    QUERY_DURATION = Histogram "skitai_database_query_duration_seconds" ["cluster", "member"], "Time of statements on their connection.";
+    MEMBER_PARTIAL = Counter "skitai_member_partial_answers" ["cluster", "member"],
+        "Answers of a member that reported a gap of its own.";
+    CALLS_IN_FLIGHT = Gauge "skitai_member_calls_in_flight" ["cluster", "member"],
+        "Calls to a member that are under way.";
+    CALL_DURATION = Histogram "skitai_member_call_duration_seconds" ["cluster", "member"],
+        "Time of calls that a member answered.";
+    STATEMENTS = Counter "skitai_database_statements" ["cluster", "member", "outcome"],
+        "Statements on a database, by what came of them.";
+    POOL = Gauge "skitai_database_connections" ["cluster", "member", "state"],
+        "Connections to a database: open, idle, and how many there may be.";
+    WAIT_DURATION = Histogram "skitai_database_wait_duration_seconds" ["cluster", "member"],
+        "Time that statements waited for a connection.";
+    DIAL_DURATION = Histogram "skitai_database_dial_duration_seconds" ["cluster", "member"],
+        "Time to make a connection.";
+    QUERY_DURATION = Histogram "skitai_database_query_duration_seconds" ["cluster", "member"],
+        "Time of statements on their connection.";
     CACHE = Counter "skitai_cache_lookups" ["result"], "Looks into the result cache.";
     CACHE_ENTRIES = Gauge "skitai_cache_entries" [], "Results that are kept, of all processes that answered.";
     CACHE_EVICTED = Counter "skitai_cache_evicted" [], "Results that had to leave before their time.";

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::managed::signal;
-use crate::harness::{Conduct, Conn, Member, Scenario, TestServer, eventually};
+use crate::harness::{Conduct, Conn, Member, Scenario, TestServer, bound, eventually};
 use crate::status::tree;
 
 fn supervised(scenario: Scenario, processes: usize) -> Scenario {
@@ -195,7 +195,7 @@ fn a_process_that_hangs_is_shown_as_such_and_its_counts_stay() {
     let during = look();
     let took = began.elapsed();
     signal("CONT", other);
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(took < bound(Duration::from_secs(3), Duration::from_secs(10)), "{took:?}");
     let running = during["processes"]["running"].as_array().unwrap();
     let hung = running.iter().find(|process| process["pid"] == other).unwrap();
     assert_eq!((&hung["answered"], running.len()), (&false.into(), 2), "{hung:#}");
@@ -245,9 +245,10 @@ fn limits_of_the_site_are_shared_out() {
     eventually("several have called", || {
         let tree = tree(&site);
         let threads = tree["clusters"]["mysearch"]["by_thread"].as_array()?;
-        assert!(threads.iter().all(|thread| thread["members"][0]["connections"] == 1), "{threads:#?}");
+        // A process that is late with its status shows no members.
+        let shared = threads.iter().filter(|thread| thread["members"][0]["connections"] == 1).count();
         let calling = threads.iter().filter(|thread| thread["members"][0]["ok"].as_u64() > Some(5)).count();
-        (threads.len() == 4 && calling > 1).then_some(())
+        (threads.len() == 4 && shared == 4 && calling > 1).then_some(())
     });
     assert!(asking.end() > 20);
     assert!((1..=4).contains(&member.connections()), "{}", member.connections());

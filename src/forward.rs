@@ -9,7 +9,7 @@
 //!
 //! - here: [`Forward`], what a process has of it, and [`answer`], one request;
 //! - [`target`]: the host and the port that a request names, strictly spelled; [`special`]: addresses that are not
-//!   public; [`judge`]: which of them are open; [`dial`]: the look-up and the connection;
+//!   public; [`judge`]: which of them are open; [`dial`]: the connection, and [`look_ups`] before it;
 //! - [`tunnel`]: CONNECT; [`exchange`]: one request in clear text, with [`head`] and [`origin`]; [`bounds`]: how long
 //!   and how much;
 //! - [`counts`] and [`ledger`]: what is told of it; [`rejection`]: who is not led anywhere, and why.
@@ -24,6 +24,7 @@ mod exchange;
 mod head;
 mod judge;
 mod ledger;
+mod look_ups;
 mod origin;
 mod rejection;
 mod special;
@@ -40,14 +41,14 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpResponse};
 use ring::digest::{SHA256, digest};
-use skitai_actors::dns::names::{Names, SystemNames};
+use skitai_actors::dns::names::SystemNames;
 use skitai_wire::Value;
-use tokio::sync::Semaphore;
 
 use self::bounds::TransferBounds;
 pub(crate) use self::counts::ProxyRefusal;
 use self::counts::{ForwardCounts, Opened};
 use self::ledger::Ledger;
+use self::look_ups::LookUps;
 use self::rejection::Rejection;
 use self::target::ProxyTarget;
 use crate::app::request::basic_login::{BasicLogin, LoginVerdict, credentials_of};
@@ -59,9 +60,6 @@ use crate::observe::access::AccessLog;
 
 /// More proxies than any request has.
 const MOST_HOPS: usize = 32;
-/// Look-ups at a time: half of the threads that all of the process has for them, so that clients who ask for names of
-/// silent name servers keep no cluster from its members.
-const LOOK_UPS: usize = 8;
 
 /// The forward proxy of a process.
 pub(crate) struct Forward {
@@ -73,9 +71,7 @@ pub(crate) struct Forward {
     /// `None` where no login is asked for.
     pub(crate) login: Option<Arc<BasicLogin>>,
     counts: ForwardCounts,
-    names: Arc<dyn Names>,
-    /// Places for look-ups under way.
-    look_ups: Arc<Semaphore>,
+    look_ups: LookUps,
 }
 
 impl std::fmt::Debug for Forward {
@@ -92,8 +88,8 @@ impl Forward {
         let login = (!settings.users.is_empty()).then(|| Arc::new(BasicLogin::of(settings.users.clone())));
         let via = via(&server.name, &settings);
         let counts = ForwardCounts::default();
-        let (names, look_ups) = (Arc::new(SystemNames), Arc::new(Semaphore::new(LOOK_UPS)));
-        Some(Arc::new(Forward { settings, listens, via, login, counts, names, look_ups }))
+        let look_ups = LookUps::new(Arc::new(SystemNames));
+        Some(Arc::new(Forward { settings, listens, via, login, counts, look_ups }))
     }
 
     /// Whether a client may use it at all.
@@ -137,7 +133,7 @@ pub(crate) async fn answer(
     let ledger = Ledger::new(forward.clone(), log, &incoming, peer);
     let led = match admitted(forward, &incoming, peer).await {
         Ok(()) if is_connect => {
-            connect(forward, &incoming, ledger.clone()).await.map(|()| HttpResponse::new(StatusCode::OK))
+            connect(forward, &incoming, peer, ledger.clone()).await.map(|()| HttpResponse::new(StatusCode::OK))
         }
         Ok(()) => plain(forward, &mut incoming, peer, ledger.clone()).await,
         Err(rejection) => Err(rejection),
@@ -146,6 +142,11 @@ pub(crate) async fn answer(
         let accept = incoming.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
         rejection.reply(forward, &ledger, accept, is_connect)
     })
+}
+
+/// The address by which a client is counted; those of a Unix socket are one.
+fn counted(peer: Option<Peer>) -> IpAddr {
+    peer.and_then(Peer::address).map_or(IpAddr::from(Ipv4Addr::UNSPECIFIED), |peer| counted_as(peer.ip()))
 }
 
 /// Judges the client's login, and whether the request has been here before.
@@ -159,8 +160,7 @@ async fn admitted(forward: &Forward, incoming: &Incoming, peer: Option<Peer>) ->
         }
         let credentials = given.and_then(|given| given.to_str().ok()).and_then(credentials_of);
         let Some(credentials) = credentials else { return Err(Rejection::login(ProxyRefusal::NoLogin)) };
-        let address = peer.and_then(Peer::address).map_or(IpAddr::from(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        match login.judge(counted_as(address), credentials).await {
+        match login.judge(counted(peer), credentials).await {
             LoginVerdict::Admitted => {}
             LoginVerdict::Refused => return Err(Rejection::login(ProxyRefusal::Login)),
             LoginVerdict::Wait(seconds) => {
@@ -187,13 +187,18 @@ fn has_been_here(headers: &HeaderMap, own: &str) -> bool {
 }
 
 /// CONNECT: a tunnel, which takes the connection over.
-async fn connect(forward: &Arc<Forward>, incoming: &Incoming, ledger: Arc<Ledger>) -> Result<(), Rejection> {
+async fn connect(
+    forward: &Arc<Forward>,
+    incoming: &Incoming,
+    peer: Option<Peer>,
+    ledger: Arc<Ledger>,
+) -> Result<(), Rejection> {
     let form = |why: &str| Rejection::new(400, ProxyRefusal::Form, why);
     let handover = incoming.extensions().get::<Handover>().cloned();
     let handover = handover.ok_or_else(|| form("a CONNECT has no body"))?;
     let authority = incoming.uri().authority().ok_or_else(|| form("CONNECT names a host and a port"))?;
     let target = ProxyTarget::of(authority.as_str(), None)?;
-    let socket = forward.dial(&target, &forward.settings.connect_ports).await?;
+    let socket = forward.dial(&target, &forward.settings.connect_ports, counted(peer)).await?;
     let bounds = TransferBounds::new(&forward.settings);
     ledger.opened(Opened::Tunnel);
     handover.take_over(move |handed| Box::pin(tunnel::tunnel(handed, socket.into(), bounds, ledger)));
@@ -229,7 +234,7 @@ async fn plain(
     }
     let target = ProxyTarget::of(authority.as_str(), Some(target::HTTP))?;
     let head = head::request(forward, incoming, &target, peer)?;
-    let socket = forward.dial(&target, &forward.settings.http_ports).await?;
+    let socket = forward.dial(&target, &forward.settings.http_ports, counted(peer)).await?;
     ledger.opened(Opened::Exchange);
     exchange::exchange(forward, head, incoming.take_payload(), socket, ledger).await
 }

@@ -31,11 +31,15 @@ pub(crate) enum ProxyRefusal {
     Own,
     /// It has been here before.
     Loop,
+    /// There was no place for the look-up of its host.
+    LookUps,
 }
 
 /// Their names, in the order of [`ProxyRefusal`].
-const NAMES: [&str; 12] =
-    ["full", "client", "no_login", "login", "head", "form", "spelling", "host", "port", "address", "own", "loop"];
+const NAMES: [&str; 13] = [
+    "full", "client", "no_login", "login", "head", "form", "spelling", "host", "port", "address", "own", "loop",
+    "look_ups",
+];
 
 /// What was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

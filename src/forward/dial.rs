@@ -1,13 +1,10 @@
 //! The connection to a target: its name is looked up once, and what was judged is what is dialled.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use skitai_actors::kit::tasks;
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use super::Forward;
 use super::rejection::Rejection;
@@ -17,17 +14,19 @@ use super::target::{ProxyTarget, TargetHost};
 const TRIED: usize = 8;
 
 impl Forward {
-    /// Connects to a target that is open. `usual` are the ports that are open where a rule names none.
-    pub(super) async fn dial(&self, target: &ProxyTarget, usual: &[u16]) -> Result<TcpStream, Rejection> {
+    /// Connects to a target that is open. `usual` are the ports that are open where a rule names none; `client` is the
+    /// address by which the client is counted.
+    pub(super) async fn dial(
+        &self,
+        target: &ProxyTarget,
+        usual: &[u16],
+        client: IpAddr,
+    ) -> Result<TcpStream, Rejection> {
         let open = self.places(target, usual)?;
         let until = Instant::now() + self.settings.connect_timeout;
         let addresses = match &target.host {
             TargetHost::Address(address) => vec![*address],
-            TargetHost::Name(name) => match timeout_at(until, self.look_up(name)).await {
-                Ok(Ok(addresses)) => addresses,
-                Ok(Err(error)) => return Err(Rejection::failed(502, "the host is not found", error.to_string())),
-                Err(_) => return Err(Rejection::failed(504, "the look-up of the host took too long", String::new())),
-            },
+            TargetHost::Name(name) => self.look_ups.look_up(client, name, until).await?,
         };
         let (mut passed, mut refused) = (Vec::new(), None);
         for address in addresses {
@@ -41,22 +40,6 @@ impl Forward {
             Some(rejection) if passed.is_empty() => Err(rejection),
             _ => connected(&passed, target.port, until).await,
         }
-    }
-}
-
-impl Forward {
-    /// Looks a name up when it is its turn. Whoever waits may leave; the look-up keeps its place until it is over.
-    async fn look_up(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        let place = self.look_ups.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let looking = self.names.look_up(name);
-        let (sender, found) = oneshot::channel();
-        tasks::spawn("look-ups of the forward proxy", async move {
-            let found = looking.await;
-            drop(place);
-            // Nobody may wait any more.
-            let _ = sender.send(found);
-        });
-        found.await.unwrap_or_else(|gone| Err(io::Error::other(gone)))
     }
 }
 

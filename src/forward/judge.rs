@@ -31,7 +31,7 @@ impl Forward {
         let has_networks = rules.iter().any(|rule| matches!(rule.place, HostPlace::Network(_)));
         // Whoever asks for a name that leads nowhere learns nothing of our name server.
         if !is_named && !has_networks {
-            return Err(not_listed());
+            return Err(self.not_listed(target));
         }
         Ok(OpenPlaces { rules, port: target.port, is_named })
     }
@@ -54,6 +54,19 @@ impl Forward {
             return Err(Rejection::new(403, ProxyRefusal::Address, why).because(format!("{address} is {kind}")));
         }
         if open.is_named { Ok(()) } else { Err(not_listed()) }
+    }
+
+    /// Which of the two is not listed: the host, or its port.
+    fn not_listed(&self, target: &ProxyTarget) -> Rejection {
+        let has_host = |rule: &HostRule| match &target.host {
+            TargetHost::Name(name) => rule.place != HostPlace::Any && rule.has_name(name),
+            TargetHost::Address(_) => false,
+        };
+        if self.settings.hosts.iter().any(has_host) {
+            let why = format!("this proxy leads to this host, and not to its port {}", target.port);
+            return Rejection::new(403, ProxyRefusal::Port, why);
+        }
+        not_listed()
     }
 
     /// Whether this site listens there.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use skitai_actors::dns::names::Looking;
+use skitai_actors::dns::names::{Looking, Names};
 
 use super::*;
 use crate::config;
@@ -38,7 +38,7 @@ fn forward(section: &str, answers: &[&[&str]]) -> (Forward, Arc<Fickle>) {
     let answers = Mutex::new(answers.iter().map(addresses).collect());
     let names = Arc::new(Fickle { answers, asked: AtomicUsize::new(0) });
     let forward = Arc::into_inner(Forward::of(&loaded.settings.server).expect("there is one")).expect("nobody has it");
-    (Forward { names: names.clone(), ..forward }, names)
+    (Forward { look_ups: LookUps::new(names.clone()), ..forward }, names)
 }
 
 /// Where a dial leads: the address, or the status and the reason.
@@ -46,7 +46,7 @@ fn led(forward: &Forward, authority: &str) -> Result<String, (u16, Option<ProxyR
     let dialled = async {
         let target = ProxyTarget::of(authority, None)?;
         let ports = &forward.settings.connect_ports;
-        forward.dial(&target, ports).await
+        forward.dial(&target, ports, Ipv4Addr::LOCALHOST.into()).await
     };
     let dialled = actix_rt::System::new().block_on(dialled);
     let address = dialled.map(|socket| socket.peer_addr().expect("it is connected").to_string());
@@ -118,6 +118,12 @@ fn what_is_not_listed_is_not_even_looked_up() {
         assert_eq!(led(&proxy, authority), Err((403, Some(ProxyRefusal::Port))), "{authority}");
     }
     assert_eq!(names.asked.load(SeqCst), 0);
+    // A port that is open for another host only.
+    let (proxy, _) = forward("hosts = example.org, example.net:8443", &[&["192.0.2.1"]]);
+    for authority in ["example.net:443", "example.org:8443"] {
+        assert_eq!(led(&proxy, authority), Err((403, Some(ProxyRefusal::Port))), "{authority}");
+    }
+    assert_eq!(led(&proxy, "example.com:8443"), Err((403, Some(ProxyRefusal::Host))));
     let (proxy, _) = forward("hosts = example.org", &[&[]]);
     assert_eq!(led(&proxy, "example.org:443"), Err((502, None)));
 }
@@ -210,32 +216,4 @@ fn its_own_name_in_via_is_a_loop() {
     headers.clear();
     headers.append(header::VIA, header::HeaderValue::try_from("1.1 a, ".repeat(40)).expect("a value"));
     assert!(has_been_here(&headers, "skitai-1"), "a long chain");
-}
-
-#[test]
-fn silent_name_servers_have_a_part_of_the_look_ups_alone() {
-    /// Answers nobody.
-    #[derive(Debug, Default)]
-    struct Silent(AtomicUsize);
-
-    impl Names for Silent {
-        fn look_up(&self, _: &str) -> Looking {
-            self.0.fetch_add(1, SeqCst);
-            Box::pin(std::future::pending())
-        }
-    }
-
-    let (proxy, _) = forward("hosts = *.test\nconnect_timeout = 200ms", &[&["127.0.0.1"]]);
-    let names = Arc::new(Silent::default());
-    let proxy = Forward { names: names.clone(), ..proxy };
-    actix_rt::System::new().block_on(async {
-        let asked = (0..20).map(|nth| {
-            let target = ProxyTarget::of(&format!("silent-{nth}.test:443"), None).expect("a target");
-            let proxy = &proxy;
-            async move { proxy.dial(&target, &[443]).await.map(drop).map_err(|rejection| rejection.status) }
-        });
-        let told = futures_util::future::join_all(asked).await;
-        assert!(told.iter().all(|told| *told == Err(504)), "{told:?}");
-    });
-    assert_eq!(names.0.load(SeqCst), LOOK_UPS);
 }

@@ -136,7 +136,10 @@ fn connections<S: FromStream + Into<Transport> + AsyncRead + AsyncWrite + Unpin 
                     Ok(entered) => {
                         let entrance = Entrance { slot: here.slot.clone(), leads };
                         let socket = port.accept(socket, over_tls);
-                        Ok((entered, connection::drive(socket, peer, here.connections.clone(), entrance)))
+                        let drive = connection::drive(socket, peer, here.connections.clone(), entrance);
+                        // Boxed here: actix-server's task has room for what follows twice over, for as long as the
+                        // connection lasts.
+                        Ok((entered, Catching(Box::pin(drive))))
                     }
                     Err(turned) => Err((socket, turned, matches!(port, Port::Tls(_)))),
                 };
@@ -144,7 +147,7 @@ fn connections<S: FromStream + Into<Transport> + AsyncRead + AsyncWrite + Unpin 
                 async move {
                     match entered {
                         Ok((_entered, drive)) => {
-                            if let Err(panicked) = Catching(Box::pin(drive)).await {
+                            if let Err(panicked) = drive.await {
                                 here.slot.broken(peer, &panicked);
                             }
                         }

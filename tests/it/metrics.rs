@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::forward::{Host, Proxy};
 use crate::harness::data::root;
 use crate::harness::managed::signal;
 use crate::harness::server::ADMIN_PASSWORD;
@@ -221,4 +222,27 @@ fn a_sum_that_is_not_whole_is_not_shown() {
     assert_eq!(value(&silent, "skitai_processes_silent"), 1);
     let requests = "skitai_requests_total{class=\"2xx\"}";
     assert!(value(&silent, requests) >= value(&whole, requests));
+}
+
+#[test]
+fn what_the_forward_proxy_led_is_counted() {
+    let host = Host::saying("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ncontent");
+    let proxy = Proxy::to(&[host.port]);
+    assert_eq!(proxy.get(&host.url("/")).expect_code(200).text(), "content");
+    proxy.get("http://elsewhere.test/").expect_code(403);
+    let series = series(&proxy.site);
+    for (name, count) in [
+        ("requests_total", 2),
+        ("opened_total{kind=\"exchanges\"}", 1),
+        ("opened_total{kind=\"tunnels\"}", 0),
+        ("open{kind=\"tunnels\"}", 0),
+        ("refused_total{reason=\"port\"}", 1),
+        ("failed_total{reason=\"failed\"}", 0),
+    ] {
+        assert_eq!(value(&series, &format!("skitai_forward_proxy_{name}")), count, "{name}: {series:#?}");
+    }
+    assert!(value(&series, "skitai_forward_proxy_sent_bytes_total{to=\"clients\"}") >= 7, "{series:#?}");
+    // A site without one has none of them.
+    let site = TestServer::site().start();
+    assert!(!scrape(&site, "text/plain").text().contains("skitai_forward_proxy"));
 }

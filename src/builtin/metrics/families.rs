@@ -104,6 +104,13 @@ families! {
     SESSIONS = Counter "skitai_sessions" ["result"], "Session cookies, by what became of them.";
     SESSIONS_REFUSED = Counter "skitai_sessions_refused" ["reason"], "Session cookies that were not opened.";
     URLS = Counter "skitai_url_requests" [], "Requests to URLs that belong to no cluster.";
+    FORWARD_REQUESTS = Counter "skitai_forward_proxy_requests" [], "Requests to the forward proxy.";
+    FORWARD_REFUSED = Counter "skitai_forward_proxy_refused" ["reason"], "Clients and requests that it led nowhere.";
+    FORWARD_OPENED = Counter "skitai_forward_proxy_opened" ["kind"], "Tunnels and exchanges that it began.";
+    FORWARD_OPEN = Gauge "skitai_forward_proxy_open" ["kind"], "Tunnels and exchanges that are under way.";
+    FORWARD_FAILED = Counter "skitai_forward_proxy_failed" ["reason"],
+        "Hosts that failed, and what was ended by a bound of time or of octets.";
+    FORWARD_SENT = Counter "skitai_forward_proxy_sent_bytes" ["to"], "Octets that it led to clients and to hosts.";
     CERTIFICATE = Gauge "skitai_certificate_expiry_timestamp_seconds" ["file"], "When a certificate expires.";
     OMITTED = Gauge "skitai_metrics_omitted_series" [], "Series for which this answer had no room.";
 }

@@ -24,6 +24,7 @@ pub(super) fn write(tree: &Value, text: &mut Exposition) {
     of_requests(tree, text);
     of_clusters(tree, text);
     of_databases(tree, text);
+    of_forward_proxy(&tree["forward_proxy"], text);
     of_the_rest(tree, text);
 }
 
@@ -147,6 +148,25 @@ fn of_databases(tree: &Value, text: &mut Exposition) {
     {
         text.family(family, durations(&members, name));
     }
+}
+
+/// Nothing where the site has none.
+fn of_forward_proxy(proxy: &Value, text: &mut Exposition) {
+    if proxy.as_map().is_none() {
+        return;
+    }
+    one(text, &f::FORWARD_REQUESTS, number(&proxy["requests"]));
+    text.family(&f::FORWARD_REFUSED, counts(&proxy["refused"], |reason| vec![reason.to_owned()]).collect());
+    for (family, name) in [(&f::FORWARD_OPENED, "opened"), (&f::FORWARD_OPEN, "open")] {
+        let of_kind = |kind: &str| (vec![kind.to_owned()], Sample::Number(number(&proxy[kind][name])));
+        text.family(family, ["tunnels", "exchanges"].map(of_kind).into());
+    }
+    let failed =
+        ["failed", "timed_out", "too_large"].map(|why| (vec![why.to_owned()], Sample::Number(number(&proxy[why]))));
+    text.family(&f::FORWARD_FAILED, failed.into());
+    let sent = [("clients", "to_clients"), ("hosts", "to_hosts")];
+    let sent = sent.map(|(to, name)| (vec![to.to_owned()], Sample::Number(number(&proxy["sent"][name]))));
+    text.family(&f::FORWARD_SENT, sent.into());
 }
 
 fn of_the_rest(tree: &Value, text: &mut Exposition) {

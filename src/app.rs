@@ -8,6 +8,7 @@
 //!   the session, and the head of the response; `site` and `services`: what the handle uses to reach the server;
 //! - `calls`: calls to clusters and URLs, and their outcomes; `sql`: statements on databases;
 //! - `reply`: turns a handler's return value into an answer; `error`: does the same for an error;
+//! - `live_status`: the status, anew each second, for pages that follow it;
 //! - `application`: an `App` collects routes, [`hooks`] around them, templates and a `registry` of shared objects;
 //! - [`Closing`]: the end of the process, as a request sees it;
 //! - `blocking` and `blocking_pool`: run plain functions and other blocking work;
@@ -22,6 +23,7 @@ pub(crate) mod closing;
 pub(crate) mod coverage;
 pub(crate) mod error;
 pub mod hooks;
+pub(crate) mod live_status;
 pub(crate) mod registry;
 pub(crate) mod reply;
 pub(crate) mod request;

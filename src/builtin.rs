@@ -2,9 +2,11 @@
 //!
 //! - [`admin`]: the status page, and the same for programs;
 //! - [`metrics`]: the figures for monitoring;
-//! - [`methods`]: introspection of the site's methods, for programs and for readers.
+//! - [`methods`]: introspection of the site's methods, for programs and for readers;
+//! - [`assets`]: the style sheets and scripts of their pages.
 
 pub(crate) mod admin;
+pub(crate) mod assets;
 pub(crate) mod methods;
 pub(crate) mod metrics;
 

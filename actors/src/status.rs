@@ -31,3 +31,4 @@ pub use merge::merged;
 pub use registry::Registry;
 pub use siblings::{FromSiblings, Sibling, Siblings};
 pub use snapshot::Snapshot;
+pub use wanted::{part, parts};

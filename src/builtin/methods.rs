@@ -17,7 +17,7 @@ mod schema;
 
 use skitai_wire::Value;
 
-use super::admin;
+use super::{admin, assets};
 use crate as skitai;
 use crate::app::{App, Error, Face, Result, Was};
 use crate::prelude::route;
@@ -57,7 +57,7 @@ pub(crate) fn app() -> App {
     App::new("methods")
         .template("methods.html", include_str!("../../templates/methods/methods.html"))
         .routes(skitai::routes![list_methods, method_help, method_signature, capabilities, discover])
-        .routes(skitai::routes![page::page, page::open])
+        .routes(skitai::routes![page::page, page::open, assets::asset])
 }
 
 #[route("/list", methods = ["GET"], name = "system.listMethods")]

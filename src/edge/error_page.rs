@@ -27,6 +27,7 @@ use crate::observe::panics::{Panicked, catch};
 static PAGES: LazyLock<Tera> = LazyLock::new(|| {
     let mut pages = Tera::default();
     let added = pages.add_raw_templates([
+        ("base.css", include_str!("../../templates/own/base.css")),
         ("layout.html", include_str!("../../templates/errors/layout.html")),
         ("error.html", include_str!("../../templates/errors/error.html")),
         ("devel.html", include_str!("../../templates/errors/devel.html")),

@@ -6,7 +6,8 @@ const vm = require("node:vm");
 
 async function main(url) {
   const page = await (await fetch(`${url}/status/methods`)).text();
-  const [, script] = page.match(/<script>(.*)<\/script>/s);
+  const [, address] = page.match(/<script src="([^"]+)"/);
+  const script = await (await fetch(url + address)).text();
 
   // The forms: their fields with what a reader writes into them, their buttons with what a click does.
   const written = { truth: "true", small: "5", wide: "-2.5", text: `a <& "b"`, needed: "7", many: "[1, 2]" };

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::server::ADMIN_PASSWORD;
-use crate::harness::{Conduct, Member, TestServer, call, eventually, foreign};
+use crate::harness::{Conduct, Member, Reply, TestServer, call, eventually, foreign};
 use crate::processes::serving;
 use crate::status::basic;
 
@@ -12,9 +12,13 @@ fn login() -> String {
 }
 
 fn part(site: &TestServer, filter: &str) -> Value {
+    answer_to(site, filter).expect_code(200).json()
+}
+
+fn answer_to(site: &TestServer, filter: &str) -> Reply {
     let filter = filter.replace('[', "%5B").replace(']', "%5D").replace('@', "%40");
     let path = format!("/status.json?filter={filter}");
-    site.ask("GET", &path, &[("Authorization", &login())], b"").expect_code(200).json()
+    site.ask("GET", &path, &[("Authorization", &login())], b"")
 }
 
 #[test]
@@ -48,8 +52,12 @@ fn each_name_of_the_first_skitai_is_a_filter() {
     for shouted in ["APPS", "CACHEFS", "RCACHE", "HTTPSERVER", "LIFETIME", "QUEUE", "THREADS", "CLUSTER:mysearch"] {
         assert!(part(&site, shouted).get("error").is_none(), "{shouted}");
     }
-    let unknown = part(&site, "was.greenhouse");
+    let unknown = answer_to(&site, "was.greenhouse").expect_code(400).json();
     let known = unknown["known"].as_array().unwrap();
+    let mut once = known.clone();
+    once.sort_by_key(Value::to_string);
+    once.dedup();
+    assert_eq!(once.len(), known.len(), "each name is there once: {unknown:#}");
     for name in ["routes", "cluster:mysearch", "objects:searcher"] {
         assert!(known.contains(&json!(name)), "{unknown:#}");
     }

@@ -219,6 +219,8 @@ impl Asking {
         let names: BTreeSet<String> = actors.iter().map(|actor| actor.reporter.name()).collect();
         let objects = (self.beside)().get("objects").and_then(Value::as_map).cloned().unwrap_or(Map(Vec::new()));
         let objects = objects.0.into_iter().map(|(name, _)| format!("objects:{name}"));
+        // An actor may have the name of the part that it is.
+        let names = names.into_iter().filter(|name| !TOP.contains(&name.as_str()));
         let known = TOP.into_iter().map(str::to_owned).chain(names).chain(objects).map(Value::String).collect();
         let error = format!("the status has no part {filter:?}");
         Value::from_pairs([("error", Value::String(error)), ("known", Value::List(known))])

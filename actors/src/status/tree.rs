@@ -1,6 +1,7 @@
 //! The tree that is shown: what the processes of the instance know, as one.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use skitai_wire::{Map, Value};
 
@@ -33,7 +34,7 @@ pub(super) fn whole(about: &Value, own: &Snapshot, others: Option<&FromSiblings>
     let mut tree: Vec<(Arc<str>, Value)> = Vec::new();
     for top in TOP {
         let value = match top {
-            "about" => about.clone(),
+            "about" => at_this_moment(about),
             "process" => own.facts.clone(),
             "processes" => match others {
                 Some(others) => of_instance(own, others),
@@ -58,6 +59,14 @@ pub(super) fn whole(about: &Value, own: &Snapshot, others: Option<&FromSiblings>
         tree.push((Arc::from(top), value));
     }
     Map(tree)
+}
+
+/// What is known of the server, with the moment of this tree, in seconds since 1970.
+fn at_this_moment(about: &Value) -> Value {
+    let mut pairs = about.as_map().map(|map| map.0.clone()).unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    pairs.push((Arc::from("at"), Value::Int(now.as_secs().cast_signed())));
+    Value::Map(Map(pairs))
 }
 
 /// Each process of the instance, and what became of those that have ended.

@@ -159,6 +159,25 @@ pub(super) fn meanings(filter: &str) -> Vec<StatusFilter> {
     vec![StatusFilter(vec![of_actor]), StatusFilter(vec![TreePath::of("objects", filter)])]
 }
 
+/// The part of a whole tree that a filter picks; `None` if there is nothing at it.
+pub fn part(whole: &Value, filter: &str) -> Option<Value> {
+    // A part that is known may be empty here: a site of clear text has no certificates.
+    let is_there =
+        |path: &TreePath| path.get(whole).is_some() || (path.name.is_none() && !OF_ACTORS.contains(&path.top));
+    let found = meanings(filter).into_iter().find(|meaning| meaning.0.iter().any(is_there))?;
+    Some(Value::Map(found.of(whole.as_map()?.clone())))
+}
+
+/// The names of all parts of a whole tree, as filters.
+pub fn parts(whole: &Value) -> Vec<String> {
+    let mut parts: Vec<String> = TOP.into_iter().map(str::to_owned).collect();
+    for (top, prefix) in [("clusters", "cluster"), ("databases", "db"), ("objects", "objects")] {
+        let named = whole.get(top).and_then(Value::as_map).into_iter().flat_map(Map::iter);
+        parts.extend(named.map(|(name, _)| format!("{prefix}:{name}")));
+    }
+    parts
+}
+
 /// `x` of `cluster[x]`, quoted or not.
 fn bracketed<'a>(filter: &'a str, prefix: &str) -> Option<&'a str> {
     let name = filter.strip_prefix(prefix)?.strip_prefix('[')?.strip_suffix(']')?;

@@ -10,14 +10,22 @@ use super::listing::Method;
 use super::{access, listing, schema, unknown};
 use crate::app::routing::pattern::UNRESERVED_ALONE;
 use crate::app::{Form, Kind, Page, Param, Response, Result, Was};
+use crate::builtin::assets;
 use crate::prelude::{Value, route};
+
+/// As that of the status page; a form may lead anywhere on this site.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
+                      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 #[route("/", methods = ["GET"], name = "methods.page")]
 pub(crate) async fn page(was: Was) -> Result<Page> {
     access::check(&was).await?;
     let methods: Vec<Json> = listing::all(&was).iter().map(shown).collect();
     let base = was.base_url();
+    was.response.update("content-security-policy", POLICY);
     Ok(Page::new("methods.html")
+        .with("own", assets::of_methods())
+        .with("has_status", was.services().site.admin.is_some())
         .with("name", &was.services().site.server.name)
         .with("version", env!("CARGO_PKG_VERSION"))
         .with("base", base)

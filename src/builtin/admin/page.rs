@@ -1,0 +1,87 @@
+//! The page in HTML: what is wrong, then the sections. The pieces are drawn one by one, because live updates send those
+//! that have changed.
+
+use serde::Serialize;
+
+use super::sections::{self, PageSource};
+use super::table::PageSection;
+use super::view::PageView;
+use super::{POLICY, assets, findings, part_of, words};
+use crate::prelude::*;
+
+/// A piece of the page: a section with its id, and its HTML.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct DrawnSection {
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    pub(super) html: String,
+}
+
+/// A page of one look at the status.
+#[derive(Debug)]
+pub(super) struct DrawnPage {
+    /// The moment, in seconds since 1970, and as it is read.
+    pub(super) at: i64,
+    pub(super) clock: String,
+    pub(super) wrong: DrawnSection,
+    pub(super) sections: Vec<DrawnSection>,
+}
+
+impl DrawnPage {
+    /// Draws the page.
+    ///
+    /// # Errors
+    /// If the view is of a part that there is not.
+    pub(super) fn of(was: &Was, status: &Value, view: &PageView) -> Result<DrawnPage> {
+        let part = part_of(status, view)?;
+        let now = status["about"]["at"].as_i64().unwrap_or_else(words::now);
+        let source = PageSource { tree: status, part: &part, view, now };
+        let draw = |section: &PageSection| -> Result<DrawnSection> {
+            let html = Page::new("section.html").with("section", section).render(was)?;
+            Ok(DrawnSection { id: section.id, title: section.title, html })
+        };
+        let sections = sections::all(&source).iter().map(draw).collect::<Result<_>>()?;
+        let (found, more) = findings::all(&source);
+        let clock = words::moment(now, now);
+        let wrong =
+            Page::new("wrong.html").with("found", found).with("more", more).with("clock", &clock).render(was)?;
+        let wrong = DrawnSection { id: "wrong", title: "What is wrong", html: wrong };
+        Ok(DrawnPage { at: now, clock, wrong, sections })
+    }
+}
+
+/// The reply to a browser.
+pub(super) async fn page(was: &Was, view: &PageView, done: Option<&str>) -> Result<Response> {
+    let status = was.status(None).await;
+    let drawn = DrawnPage::of(was, &status, view)?;
+    let events = view.address().replacen("/status", "/status/events", 1);
+    let page = Page::new("status.html")
+        .with("own", assets::of_status())
+        .with("name", words::text(&status["about"]["name"]))
+        .with("version", words::text(&status["about"]["version"]))
+        .with("clock", &drawn.clock)
+        .with("at", drawn.at)
+        .with("wrong", &drawn.wrong)
+        .with("sections", &drawn.sections)
+        .with("events", events)
+        .with("filter", &view.filter)
+        .with("search", view.search())
+        .with("sorts", view.sorts())
+        .with("refresh", view.refresh)
+        .with("whole", view.whole_address())
+        .with("all_rows", view.unsearched_address())
+        .with("has_methods", !status["apps"]["/status/methods"].is_nil())
+        .with("done", done.and_then(|id| act_of(&status, id)));
+    Ok(Response::new(200)
+        .header("Content-Type", "text/html; charset=utf-8")
+        .header("Content-Security-Policy", POLICY)
+        .header("X-Content-Type-Options", "nosniff")
+        .header("Referrer-Policy", "same-origin")
+        .body(page.render(was)?))
+}
+
+/// What an operator has done, as the record of it says: an address alone is no proof.
+fn act_of(status: &Value, id: &str) -> Option<String> {
+    let act = sections::items(&status["acts"]).find(|act| act["id"].as_str() == Some(id))?;
+    Some(words::text(&act["text"]))
+}

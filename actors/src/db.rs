@@ -19,6 +19,7 @@
 //! - `backstop`: the server's own time limit, in case nothing is left here to cancel a statement;
 //! - `health_report`: what a statement's result says about the health of its database, by the same rules as for HTTP
 //!   members;
+//! - `asking`: one statement with one member, or with the members that are tried in turn;
 //! - `shards`: which members a statement goes to; under [`Shards::One`] [`balance`](crate::balance) chooses, as for
 //!   HTTP members; `statement_counters`: the figures of the status page; `holders`: which statements hold the
 //!   connections that others wait for;
@@ -32,6 +33,7 @@
 )]
 
 mod adhoc;
+mod asking;
 mod backstop;
 mod budget;
 mod conversation;
@@ -66,28 +68,25 @@ mod types;
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures_util::future::{FutureExt as _, LocalBoxFuture};
+use futures_util::future::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-use crate::balance::circuit::CallKind;
 use crate::balance::health::{FULL_WEIGHT, Health};
-use crate::balance::pick::{Candidate, Dice, Picker};
-use crate::kit::race::step;
+use crate::balance::pick::{Dice, Picker};
 use crate::kit::report::ActorReport;
 use crate::kit::{Answers, Report, Responder};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Course, Outcome};
 use crate::spec::{DbMember, DbSpec, Shard};
 use crate::wire::Value;
 
 pub use crate::outcome::columns::{Column, Columns};
 pub use crate::outcome::sql_error::SqlError;
 pub use adhoc::{AdHoc, AdHocStatement, AdHocTarget};
+use asking::{Choice, StatementSlot, ask, ask_at, ask_one};
 use backstop::Backstop;
 pub use budget::{BudgetKey, Budgets, Said, may_give};
 pub use conversation::{Command, Conversation, ConversationKind};
@@ -238,7 +237,9 @@ impl Database {
                 Shards::All => {
                     let all = members.iter().enumerate();
                     let asking = all.map(|(index, member)| {
-                        ask(member, query.clone(), None, sinks.get(index), started).map(move |outcome| (index, outcome))
+                        let slot = StatementSlot { responder: &responder, index, member: index };
+                        ask(member, query.clone(), None, sinks.get(index), Course::begun(started), slot)
+                            .map(move |outcome| (index, outcome))
                     });
                     let mut asking: FuturesUnordered<_> = asking.collect();
                     while let Some((index, outcome)) = asking.next().await {
@@ -247,132 +248,17 @@ impl Database {
                 }
                 Shards::One => {
                     let choice = Choice::new(&members, &picker, &health);
-                    responder.put(0, Box::pin(ask_one(choice, &name, &query, sinks.first())).await)
+                    responder.put(0, Box::pin(ask_one(choice, &name, &query, sinks.first(), &responder)).await)
                 }
-                Shards::At(index) => {
-                    responder.put(0, Box::pin(ask_at(&members, Some(index), &name, query, sinks.first())).await)
-                }
+                Shards::At(index) => responder
+                    .put(0, Box::pin(ask_at(&members, Some(index), &name, query, sinks.first(), &responder)).await),
                 Shards::Of(point) => {
                     let index = ring.owner(&spec, point);
-                    responder.put(0, Box::pin(ask_at(&members, index, &name, query, sinks.first())).await);
+                    responder.put(0, Box::pin(ask_at(&members, index, &name, query, sinks.first(), &responder)).await);
                 }
             }
         }
     }
-}
-
-/// A statement running towards one member's outcome; a panic in it fails that member alone.
-struct StatementCall<'m> {
-    member: &'m SqlMember,
-    work: LocalBoxFuture<'m, Outcome>,
-}
-
-fn ask<'m>(
-    member: &'m SqlMember,
-    query: Arc<Query>,
-    call: Option<CallKind>,
-    sink: Option<&'m Sink>,
-    started: Instant,
-) -> StatementCall<'m> {
-    StatementCall { member, work: member.execute(query, call, sink, started) }
-}
-
-impl Future for StatementCall<'_> {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        let ended = step(self.work.as_mut(), context).unwrap_or_else(|text| {
-            let node = self.member.node();
-            tracing::error!(%node, "a statement panicked: {text}");
-            let msg = format!("the database actor panicked: {text}");
-            Some(Outcome::failed(node.clone(), Reason::Internal, msg))
-        });
-        ended.map_or(Poll::Pending, Poll::Ready)
-    }
-}
-
-/// Asks this member and no other.
-async fn ask_at(
-    members: &[Rc<SqlMember>],
-    index: Option<usize>,
-    name: &str,
-    query: Arc<Query>,
-    sink: Option<&Sink>,
-) -> Outcome {
-    match index.and_then(|index| members.get(index)) {
-        Some(member) => {
-            let outcome = ask(member, query, None, sink, Instant::now()).await;
-            Outcome { index: index.and_then(|index| u32::try_from(index).ok()), ..outcome }
-        }
-        None => no_shard(members, index, name),
-    }
-}
-
-fn no_shard(members: &[Rc<SqlMember>], index: Option<usize>, name: &str) -> Outcome {
-    let shard = index.map_or("none has a weight".to_owned(), |index| format!("there is no shard {index}"));
-    let msg = format!("not sent: @{name} has {} members, counted from 0; {shard}", members.len());
-    Outcome::failed(format!("@{name}").into(), Reason::Unsendable, msg)
-}
-
-/// Asks the chosen member, and another one only as long as no member can have seen the statement.
-async fn ask_one(mut choice: Choice<'_>, name: &str, query: &Arc<Query>, sink: Option<&Sink>) -> Outcome {
-    let started = Instant::now();
-    let mut last = None;
-    let mut attempts = 0;
-    while let Some((index, call)) = choice.next() {
-        attempts += 1;
-        let mut outcome = ask(&choice.members[index], query.clone(), Some(call), sink, Instant::now()).await;
-        (outcome.attempts, outcome.index) = (attempts, u32::try_from(index).ok());
-        outcome.latency = started.elapsed();
-        if !outcome.reason.never_ran() {
-            return outcome;
-        }
-        last = Some(outcome);
-    }
-    last.unwrap_or_else(|| no_members(name))
-}
-
-/// Iterates over the members in the order in which they are tried, each once.
-struct Choice<'c> {
-    members: &'c [Rc<SqlMember>],
-    picker: &'c Picker,
-    health: &'c Health,
-    tried: Vec<bool>,
-}
-
-impl<'c> Choice<'c> {
-    fn new(members: &'c [Rc<SqlMember>], picker: &'c Picker, health: &'c Health) -> Choice<'c> {
-        Choice { members, picker, health, tried: vec![false; members.len()] }
-    }
-
-    /// First the member whose trial is due, then by `balance`. Ejected members are tried only when no other is left,
-    /// because the ejection may be wrong.
-    fn next(&mut self) -> Option<(usize, CallKind)> {
-        let now = self.health.now();
-        let due = if self.tried.contains(&true) { None } else { self.health.due(now) };
-        let (index, call) = match due {
-            Some(index) => (index, CallKind::Trial),
-            None => (self.chosen(now)?, CallKind::Regular),
-        };
-        self.tried[index] = true;
-        Some((index, call))
-    }
-
-    fn chosen(&self, now: Duration) -> Option<usize> {
-        let wants_estimate = self.picker.wants_estimate();
-        // A statement has no key; the configuration refuses a balance by key for databases.
-        self.picker.pick(0, |index| Candidate {
-            is_barred: self.tried[index],
-            ..self.health.candidate(index, now, wants_estimate)
-        })
-    }
-}
-
-/// The outcome of an empty cluster.
-fn no_members(name: &str) -> Outcome {
-    let mut outcome = Outcome::unsent(format!("@{name}").into());
-    outcome.msg = format!("not sent: @{name} has no members");
-    outcome
 }
 
 impl Answers<Report> for Database {

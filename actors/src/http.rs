@@ -45,9 +45,7 @@ mod tls;
 pub use multipart::Part;
 pub use request::{Decode, Method, Request, next_id};
 
-#[cfg(test)]
-pub(crate) use dial::Trace;
-pub(crate) use dial::{Progress, Stage};
+pub(crate) use dial::{Progress, Stage, Trace, unrecorded};
 pub(crate) use origin::pass::{AnswerTaker, SWITCHING, reason_of};
 pub(crate) use origin::{BadHost, Endpoint, Origin, OriginLimits};
 pub(crate) use pool::KEEP_ALIVE;

@@ -5,27 +5,27 @@
 //! supplies both.
 
 pub(crate) mod columns;
+pub mod course;
 pub mod coverage;
 mod data;
 pub mod deadline;
+mod slot;
 pub(crate) mod sql_error;
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 pub use columns::{Column, Columns};
+pub use course::{Course, EndedBy, Try};
 pub use coverage::{ClusterCoverage, Coverage, CoverageDetail, CoverageReport, Leaves, MissingMember};
 pub use data::Data;
 pub use sql_error::SqlError;
 
 #[cfg(feature = "postgres")]
 pub(crate) use data::LazyRows;
-
-use crate::kit::{Missed, Slot};
-use deadline::Expired;
 
 /// How far the exchange came. Serialized as its number; the numbers are those of the Python server Skitai.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -209,6 +209,10 @@ pub struct Outcome {
     pub index: Option<u32>,
     /// True where the client of the request may not learn addresses: the outcome is then serialized without them.
     pub is_masked: bool,
+    /// How the last try went, instant by instant. `None` if nothing was tried, and of what the result cache had kept.
+    pub course: Option<Course>,
+    /// The tries before it, and those that it outran. Empty for most calls.
+    pub tries: Vec<Try>,
 }
 
 impl Outcome {
@@ -245,6 +249,8 @@ impl Outcome {
             coverage: None,
             index: None,
             is_masked: false,
+            course: None,
+            tries: Vec::new(),
         }
     }
 
@@ -258,7 +264,45 @@ impl Outcome {
             data: Data::default(),
             columns: None,
             headers: Vec::new(),
+            tries: self.tries.clone(),
             ..*self
+        }
+    }
+
+    /// The caller no longer waits for this outcome, because it has left or has let the call go.
+    pub fn abandon(&mut self) {
+        self.reason = Reason::Cancelled;
+        self.status = self.reason.status();
+        "nobody waits for the answer any more".clone_into(&mut self.msg);
+        self.end_courses(EndedBy::Departure);
+    }
+
+    /// The same, unless it is an answer or has another end.
+    pub fn abandon_if_open(&mut self) {
+        let is_open = self.course.map_or(self.reason == Reason::NotAdmitted, |course| course.ended == EndedBy::Nobody);
+        if is_open {
+            self.abandon();
+        }
+    }
+
+    /// The outcome of an exchange whose answer has begun, as it would be if it ended now.
+    #[must_use]
+    pub fn answering(mut self, node: &Arc<str>, code: u16) -> Outcome {
+        self.node = node.clone();
+        self.code = code;
+        self.reason = if (200..300).contains(&code) || code == 101 { Reason::Ok } else { Reason::HttpStatus };
+        self.status = Status::Completed;
+        self.msg = String::new();
+        self.end_courses(EndedBy::Answer);
+        self
+    }
+
+    /// Ends what goes on of it. The clock is read only if there is something.
+    pub(super) fn end_courses(&mut self, by: EndedBy) {
+        let courses = self.course.iter_mut().chain(self.tries.iter_mut().map(|other| &mut other.course));
+        let mut now = None;
+        for course in courses.filter(|course| course.ended == EndedBy::Nobody) {
+            course.end(by, *now.get_or_insert_with(Instant::now));
         }
     }
 
@@ -319,45 +363,5 @@ impl Serialize for Outcome {
         fields.serialize_field("attempts", &self.attempts)?;
         fields.serialize_field("coverage", &self.coverage.as_ref().map(|report| report.to_value(detail)))?;
         fields.end()
-    }
-}
-
-impl Slot for Outcome {
-    fn missed(&mut self, why: Missed) {
-        let (reason, msg) = match why {
-            // The actor already recorded why nothing was sent; the deadline must not turn that into "may have run".
-            Missed::Deadline if self.reason.never_ran() && self.reason != Reason::NotAdmitted => return,
-            Missed::Deadline => {
-                let Expired { reason, msg } = deadline::caller_deadline();
-                (reason, Cow::Owned(msg))
-            }
-            Missed::Cancelled => (Reason::Cancelled, "the answer was no longer wanted".into()),
-            Missed::NotAdmitted => {
-                (Reason::NotAdmitted, "not sent: too many calls of this cluster are in flight".into())
-            }
-            Missed::Abandoned => (Reason::Internal, "the actor failed while working on this call".into()),
-            Missed::Failed => {
-                (Reason::ActorFailed, "not sent: the cluster's actor panicked too often and rests".into())
-            }
-        };
-        self.status = reason.status();
-        self.reason = reason;
-        self.msg = msg.into_owned();
-        self.data = Data::default();
-    }
-
-    fn filter_failed(&mut self, message: &str) {
-        self.reason = Reason::FilterPanic;
-        self.status = self.reason.status();
-        self.msg = format!("the filter panicked: {message}");
-        self.data = Data::default();
-    }
-
-    fn is_good(&self) -> bool {
-        self.is_ok()
-    }
-
-    fn is_whole(&self) -> bool {
-        Outcome::is_whole(self)
     }
 }

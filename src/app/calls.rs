@@ -34,7 +34,7 @@ use super::was::Was;
 enum Target {
     Cluster(Spread, ActorRef<Cluster>, Arc<Roster>),
     Url(String),
-    Unusable(Outcome),
+    Unusable(Box<Outcome>),
 }
 
 impl Target {
@@ -143,7 +143,7 @@ impl Calls {
         let path = Some(path.to_owned()).filter(|path| !path.is_empty());
         let target = match was.services().cluster(name) {
             Some((actor, roster)) => Target::Cluster(spread, actor.clone(), roster.clone()),
-            None => Target::Unusable(undeclared(name, "members = host:port, …")),
+            None => Target::Unusable(Box::new(undeclared(name, "members = host:port, …"))),
         };
         Calls::new(was, target, path)
     }
@@ -344,7 +344,7 @@ impl Calls {
         }
         let (deadline, party, name) = (was.deadline(), was.request.party, target.name());
         match target {
-            Target::Unusable(outcome) => Task::ready(was, name, vec![outcome]),
+            Target::Unusable(outcome) => Task::ready(was, name, vec![*outcome]),
             Target::Cluster(spread, actor, roster) => {
                 let asked = (roster.clone(), request.clone());
                 let caching = Caching::new(&was, move || request_key(spread, &asked.0.spec().name, &asked.1));

@@ -65,6 +65,9 @@ pub struct CallEnd<'a> {
     pub msg: &'a str,
 }
 
+/// In larger clusters nobody counts the ejected members for each call.
+const COUNTED_OUT: usize = 100;
+
 /// The purpose of an extra request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extra {
@@ -186,6 +189,14 @@ impl Health {
     /// The cluster's name without `@`.
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.common.name
+    }
+
+    /// How many members are ejected, for the record of a call; not counted where there are very many.
+    pub(crate) fn out(&self) -> u16 {
+        if self.members.len() > COUNTED_OUT {
+            return 0;
+        }
+        self.members.iter().map(|member| u16::from(member.is_out())).sum()
     }
 
     /// The facts about a member for the choice.

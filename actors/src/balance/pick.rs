@@ -15,6 +15,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use super::latency_estimate::LatencyEstimate;
+use crate::outcome::course::PickedBy;
 use crate::spec::Balance;
 
 pub use ring::{Ring, hash};
@@ -76,6 +77,17 @@ impl Picker {
             dice,
             credit: RefCell::new(vec![0; weights.len()]),
             ring,
+        }
+    }
+
+    /// How a member is picked, for the record of a call.
+    pub(crate) fn way(&self) -> PickedBy {
+        match self.balance {
+            Balance::P2c => PickedBy::LessLoadedOfTwo,
+            Balance::Ewma => PickedBy::SoonerOfTwo,
+            Balance::Least => PickedBy::LeastLoaded,
+            Balance::RoundRobin => PickedBy::InTurn,
+            Balance::Hash => PickedBy::Key,
         }
     }
 

@@ -14,11 +14,12 @@ use super::member::{Abandoned, HttpMember, InFlight};
 use crate::balance::circuit;
 use crate::balance::circuit::{CallKind, Judged};
 use crate::http::passed::PassedRequest;
-use crate::http::{AnswerTaker, PreparedRequest, Progress, SWITCHING, Stage, reason_of};
+use crate::http::{AnswerTaker, PreparedRequest, Progress, SWITCHING, Stage, Trace, reason_of};
 use crate::kit::Responder;
 use crate::kit::race::step;
+use crate::outcome::course::{PickedBy, TryCause};
 use crate::outcome::deadline::Expired;
-use crate::outcome::{Outcome, Reason, Status, deadline};
+use crate::outcome::{Course, EndedBy, Outcome, Reason, Status, Try, deadline};
 
 /// An exchange. Counted in flight from its creation to its drop.
 pub(super) struct Attempt<'a> {
@@ -48,17 +49,32 @@ pub(super) struct AttemptInfo {
     pub(super) is_repeated: bool,
     /// The member's index in its cluster; `None` for an origin of the actor for any URL.
     pub(super) member: Option<u32>,
+    /// Why there is this exchange, and why with this member.
+    pub(super) cause: TryCause,
+    pub(super) picked: PickedBy,
+    /// Of a hedge: the time after which the member before was late.
+    pub(super) late: Duration,
+    /// How many members were passed over because they are out.
+    pub(super) passed_over: u16,
 }
 
 impl AttemptInfo {
     /// The only exchange of a call.
-    pub(super) fn sole(call: CallKind) -> AttemptInfo {
-        AttemptInfo { attempt: 1, call, is_repeated: false, member: None }
+    pub(super) fn sole(call: CallKind, picked: PickedBy) -> AttemptInfo {
+        let (cause, late, passed_over) = (TryCause::First, Duration::ZERO, 0);
+        AttemptInfo { attempt: 1, call, is_repeated: false, member: None, cause, picked, late, passed_over }
     }
 
     /// The same, with the member of this index.
     pub(super) fn at(self, index: usize) -> AttemptInfo {
         AttemptInfo { member: u32::try_from(index).ok(), ..self }
+    }
+
+    /// The record of an exchange that begins now.
+    fn course(&self, started: Instant) -> Course {
+        let mut course = Course::begun(started).late_after(self.late);
+        (course.cause, course.picked, course.passed_over) = (self.cause, self.picked, self.passed_over);
+        course
     }
 }
 
@@ -76,15 +92,18 @@ impl<'a> Attempt<'a> {
         begun: Instant,
     ) -> Attempt<'a> {
         let entry = member.enter(info.call, if info.attempt == 1 { begun } else { Instant::now() });
+        let course = info.course(entry.started);
         responder.revise(index, |slot| {
             slot.node = member.node.clone();
-            (slot.attempts, slot.index) = (info.attempt, info.member);
-            // Removes what the slot says about the previous member.
+            // Removes what the slot says about the previous member, but for the record of it.
             if info.attempt > 1 || info.is_repeated {
-                *slot = Outcome { attempts: info.attempt, index: info.member, ..Outcome::unsent(member.node.clone()) };
+                let before = Try::of(slot);
+                let tries = std::mem::take(&mut slot.tries).into_iter().chain(before).collect();
+                *slot = Outcome { tries, ..Outcome::unsent(member.node.clone()) };
             }
+            (slot.attempts, slot.index, slot.course) = (info.attempt, info.member, Some(course));
         });
-        let progress = Progress::default();
+        let progress = Progress::new(Trace::of(course));
         let (is_done, is_unwanted, is_decided) = (Cell::new(false), Cell::new(false), Cell::new(false));
         Attempt { member, responder, index, begun, info, entry, progress, is_done, is_unwanted, is_decided }
     }
@@ -97,9 +116,15 @@ impl<'a> Attempt<'a> {
         self.is_done.get()
     }
 
-    /// Another member's answer was taken: if this exchange is dropped now, no deadline was the cause.
-    pub(super) fn unwanted(&self) {
+    /// Another member's answer was taken: if this exchange is dropped now, no deadline was the cause. Returns the
+    /// record of it.
+    pub(super) fn unwanted(&self) -> Try {
         self.is_unwanted.set(true);
+        let mut course = self.progress.get().course;
+        course.end(EndedBy::Outrun, Instant::now());
+        let (node, index, msg) =
+            (self.member.node.clone(), self.info.member, "another member answered first".to_owned());
+        Try { node, index, reason: Reason::Cancelled, code: 0, msg, course }
     }
 
     /// Runs the exchange. If our own code panics in it, only this member's outcome is affected.
@@ -118,7 +143,7 @@ impl<'a> Attempt<'a> {
 
     /// The caller pins `exchange`: pinned here, it would be stored in this future twice.
     async fn guarded(&self, exchange: Pin<&mut impl Future<Output = Outcome>>) -> Outcome {
-        let (mut exchange, mut shown) = (exchange, Stage::Admitted);
+        let (mut exchange, mut shown) = (exchange, self.progress.get());
         poll_fn(|context| {
             let ended = step(exchange.as_mut(), context).unwrap_or_else(|text| {
                 tracing::error!(node = &*self.member.node, "an exchange panicked: {text}");
@@ -126,14 +151,14 @@ impl<'a> Attempt<'a> {
                 Some(Outcome::failed(self.member.node.clone(), Reason::Internal, msg))
             });
             if let Some(mut outcome) = ended {
-                self.finish(&mut outcome, false);
+                self.finish(&mut outcome, false, EndedBy::Answer);
                 return Poll::Ready(outcome);
             }
             self.decide();
-            let stage = self.progress.get().stage;
-            if stage != shown && !self.info.is_repeated {
-                self.show(shown, stage);
-                shown = stage;
+            let now = self.progress.get();
+            if now.stage != shown.stage || now.course != shown.course {
+                self.show(shown.stage, now);
+                shown = now;
             }
             Poll::Pending
         })
@@ -164,13 +189,16 @@ impl<'a> Attempt<'a> {
             None => deadline::member_timeout(timeout),
         };
         let mut outcome = expired.outcome(self.member.node.clone());
-        self.finish(&mut outcome, trace.read == 0);
+        self.finish(&mut outcome, trace.read == 0, EndedBy::MemberTimeout);
         outcome
     }
 
     /// `was_silent`: the member had its full time and sent not one byte.
-    fn finish(&self, outcome: &mut Outcome, was_silent: bool) {
+    fn finish(&self, outcome: &mut Outcome, was_silent: bool, by: EndedBy) {
         let now = Instant::now();
+        let mut course = self.progress.get().course;
+        course.end(by, now);
+        outcome.course = Some(course);
         // An answer that is passed on is as late as its head: the rest is at the pace of its client.
         let answered = self.progress.get().answered.map_or(now, |(when, _)| when);
         outcome.latency = answered - self.begun;
@@ -197,19 +225,19 @@ impl<'a> Attempt<'a> {
     }
 
     /// Writes into the slot how far the exchange has come, if that differs from `before`.
-    fn show(&self, before: Stage, now: Stage) {
-        let (before, now) = (unsent(before), unsent(now));
-        if before == now {
-            return;
-        }
-        let expired = match now {
+    fn show(&self, before: Stage, trace: Trace) {
+        let (before, now) = (unsent(before), unsent(trace.stage));
+        let expired = (before != now && !self.info.is_repeated).then(|| match now {
             Some((reason, what)) => deadline::unsent_at_deadline(reason, what),
             None => Expired { reason: Reason::NotAdmitted, msg: String::new() },
-        };
+        });
         self.responder.revise(self.index, |slot| {
-            slot.reason = expired.reason;
-            slot.status = expired.reason.status();
-            slot.msg = expired.msg;
+            if slot.index == self.info.member {
+                slot.course = Some(trace.course);
+            }
+            if let Some(Expired { reason, msg }) = expired {
+                (slot.reason, slot.status, slot.msg) = (reason, reason.status(), msg);
+            }
         });
     }
 }
@@ -254,6 +282,10 @@ mod tests {
         HttpMember::new("127.0.0.1:1".into(), 1, 1, Origin::member(place, limits))
     }
 
+    fn at(attempt: &Attempt<'_>, stage: Stage) -> Trace {
+        Trace { stage, ..attempt.progress.get() }
+    }
+
     #[test]
     fn what_was_said_of_one_member_is_not_said_of_the_next() {
         let member = member();
@@ -263,14 +295,15 @@ mod tests {
             responder.revise(0, |slot| said = Some((slot.reason, slot.attempts)));
             said.expect("the slot is open")
         };
-        let attempt = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Regular), Instant::now());
-        attempt.show(Stage::Admitted, Stage::Dialling);
+        let attempt =
+            Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Regular, PickedBy::All), Instant::now());
+        attempt.show(Stage::Admitted, at(&attempt, Stage::Dialling));
         assert_eq!(said(), (Reason::ConnectTimeout, 1));
         drop(attempt);
-        let info = AttemptInfo { attempt: 2, ..AttemptInfo::sole(CallKind::Regular) };
+        let info = AttemptInfo { attempt: 2, ..AttemptInfo::sole(CallKind::Regular, PickedBy::All) };
         let attempt = Attempt::begin(&member, &responder, 0, info, Instant::now());
         // An idle connection: the next poll may already send on it.
-        attempt.show(Stage::Admitted, Stage::Connected);
+        attempt.show(Stage::Admitted, at(&attempt, Stage::Connected));
         assert_eq!(said(), (Reason::NotAdmitted, 2), "a deadline now must say that it may have run");
     }
 
@@ -278,7 +311,8 @@ mod tests {
     fn a_panic_is_the_outcome_of_its_member() {
         let member = member();
         let (_inlet, responder) = Replies::open(vec![Outcome::unsent("a".into())], None);
-        let attempt = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Regular), Instant::now());
+        let attempt =
+            Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Regular, PickedBy::All), Instant::now());
         let outcome =
             attempt.guarded(std::pin::pin!(async { panic!("ouch") })).now_or_never().expect("it panics at once");
         assert_eq!(outcome.reason, Reason::Internal);
@@ -291,11 +325,13 @@ mod tests {
     fn a_call_that_still_waits_for_a_connection_was_not_sent() {
         let member = member();
         let (_inlet, responder) = Replies::open(vec![Outcome::unsent("a".into())], None);
-        let attempt = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Regular), Instant::now());
-        attempt.progress.set(Trace { stage: Stage::Waiting, ..Trace::default() });
+        let attempt =
+            Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Regular, PickedBy::All), Instant::now());
+        attempt.progress.set(at(&attempt, Stage::Waiting));
         assert_eq!(attempt.expire(Duration::from_secs(1)).reason, Reason::NoPermit);
-        let attempt = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Regular), Instant::now());
-        attempt.progress.set(Trace { stage: Stage::Connected, written: 1, ..Trace::default() });
+        let attempt =
+            Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Regular, PickedBy::All), Instant::now());
+        attempt.progress.set(Trace { written: 1, ..at(&attempt, Stage::Connected) });
         let outcome = attempt.expire(Duration::from_secs(1));
         assert_eq!(
             (outcome.reason, outcome.msg.as_str()),

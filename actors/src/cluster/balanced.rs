@@ -6,6 +6,7 @@
 //! goes to a second member too, and to a third if the second is late by its own percentile; the first good answer
 //! counts, and the losers' connections are closed before the caller is woken. Each hedge is paid from the retry budget.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -18,7 +19,7 @@ use tokio::time::{Instant as TokioInstant, sleep};
 use super::ClusterParts;
 use super::attempt::{Attempt, AttemptInfo};
 use super::broadcast::within;
-use super::candidates::Candidates;
+use super::candidates::{Candidates, Pick};
 use super::member::TOO_MANY;
 use crate::balance::circuit;
 use crate::balance::circuit::{CallKind, Judged};
@@ -26,7 +27,8 @@ use crate::balance::health::Extra;
 use crate::http::PreparedRequest;
 use crate::kit::Responder;
 use crate::kit::placed::placed;
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::course::{TryCause, Unrepeated};
+use crate::outcome::{Outcome, Reason, Try};
 
 /// Members that work on a call at once: the first and two hedges. With 5 % stalls one hedge leaves one call of 400 to
 /// the stall, and two leave one of 8 000 (decision 0022).
@@ -35,9 +37,13 @@ const MOST: usize = 3;
 /// Tries members until an answer settles the call. Needs at least one member.
 pub(super) async fn ask(shared: &ClusterParts, request: &PreparedRequest, key: u64, responder: &Responder<Outcome>) {
     let candidates = Candidates::new(shared, key);
-    let asking = BalancedCall { shared, request, responder, begun: Instant::now(), candidates };
+    let asking =
+        BalancedCall { shared, request, responder, begun: Instant::now(), candidates, tries: RefCell::default() };
     let mut outcome = asking.settle().await;
     outcome.attempts = asking.candidates.attempts();
+    outcome.tries = asking.tries.take();
+    // The one that is told in the end may have been given up in between.
+    outcome.tries.retain(|other| Some(&other.course) != outcome.course.as_ref());
     responder.put(0, outcome);
 }
 
@@ -48,6 +54,8 @@ struct BalancedCall<'a> {
     responder: &'a Responder<Outcome>,
     begun: Instant,
     candidates: Candidates<'a>,
+    /// Those that have ended without settling the call.
+    tries: RefCell<Vec<Try>>,
 }
 
 impl<'a> BalancedCall<'a> {
@@ -61,47 +69,74 @@ impl<'a> BalancedCall<'a> {
         // A failure that may have run outweighs a later one that certainly did not.
         let mut may_have_run: Option<Outcome> = None;
         let mut unreached: Option<Outcome> = None;
-        while let Some((index, call)) = self.candidates.next() {
-            let outcome = self.attempt(index, call, may_have_run.is_some()).await;
+        let mut cause = TryCause::First;
+        while let Some(pick) = self.candidates.next() {
+            let mut outcome = self.attempt(pick, cause, may_have_run.is_some()).await;
             if outcome.reason.never_ran() {
+                cause = TryCause::Failover;
+                self.tries.borrow_mut().extend(Try::of(&outcome));
                 unreached = Some(outcome);
                 continue;
             }
-            if left == 0
-                || !is_worth_repeating(&outcome)
-                || self.candidates.is_exhausted()
-                || !self.withdraw(Extra::Retry)
-            {
+            if let Some(why) = self.is_final(&outcome, left) {
+                if let (Some(course), Err(why)) = (&mut outcome.course, why) {
+                    course.unrepeated = Some(why);
+                }
                 return outcome;
             }
             left -= 1;
+            cause = TryCause::Retry;
+            self.tries.borrow_mut().extend(Try::of(&outcome));
             may_have_run = Some(outcome);
         }
         // All were tried: report the last cause.
-        let last = may_have_run.or(unreached);
+        let mut last = may_have_run.or(unreached);
+        if let Some(course) = last.as_mut().and_then(|last| last.course.as_mut()) {
+            course.unrepeated = Some(Unrepeated::AllTried);
+        }
         last.unwrap_or_else(|| {
             let node = format!("@{}", self.shared.spec().name).into();
             Outcome::failed(node, Reason::Unsendable, "not sent: the cluster has no members")
         })
     }
 
+    /// Whether this outcome settles the call. If it failed and another member might do better, why none is asked.
+    fn is_final(&self, outcome: &Outcome, left: u32) -> Option<Result<(), Unrepeated>> {
+        if !is_worth_repeating(outcome) {
+            return Some(Ok(()));
+        }
+        if left == 0 {
+            return Some(Err(Unrepeated::MayHaveRun));
+        }
+        if self.candidates.is_exhausted() {
+            return Some(Err(Unrepeated::AllTried));
+        }
+        (!self.withdraw(Extra::Retry)).then_some(Err(Unrepeated::Budget))
+    }
+
     fn withdraw(&self, extra: Extra) -> bool {
         self.shared.health().withdraw(extra, self.shared.health().now())
     }
 
-    fn begin(&self, index: usize, call: CallKind, is_repeated: bool) -> Attempt<'a> {
-        let part =
-            AttemptInfo { attempt: self.candidates.attempts(), is_repeated, ..AttemptInfo::sole(call).at(index) };
-        Attempt::begin(&self.shared.members[index], self.responder, 0, part, self.begun)
+    fn begin(&self, pick: Pick, cause: TryCause, late: Duration, is_repeated: bool) -> Attempt<'a> {
+        let info = AttemptInfo {
+            attempt: self.candidates.attempts(),
+            is_repeated,
+            cause,
+            late,
+            passed_over: self.shared.health().out(),
+            ..AttemptInfo::sole(pick.call, pick.by).at(pick.index)
+        };
+        Attempt::begin(&self.shared.members[pick.index], self.responder, 0, info, self.begun)
     }
 
-    async fn attempt(&self, index: usize, call: CallKind, is_repeated: bool) -> Outcome {
+    async fn attempt(&self, pick: Pick, cause: TryCause, is_repeated: bool) -> Outcome {
         // A trial has to decide about its member. Outrun, it would decide nothing, and the next call would be a trial.
-        let is_hedged = self.shared.spec().hedge && self.request.is_idempotent && call == CallKind::Regular;
-        match is_hedged.then(|| self.late_after(index)).flatten() {
-            Some(late) => self.hedged(index, is_repeated, late).await,
+        let is_hedged = self.shared.spec().hedge && self.request.is_idempotent && pick.call == CallKind::Regular;
+        match is_hedged.then(|| self.late_after(pick.index)).flatten() {
+            Some(late) => self.hedged(pick, cause, is_repeated, late).await,
             None => {
-                let only = self.begin(index, call, is_repeated);
+                let only = self.begin(pick, cause, Duration::ZERO, is_repeated);
                 within(&only, self.request, self.shared.spec().member_timeout).await
             }
         }
@@ -114,15 +149,16 @@ impl<'a> BalancedCall<'a> {
     }
 
     /// A healthy member for a hedge, with a withdrawal from the retry budget.
-    fn further(&self) -> Option<usize> {
+    fn further(&self) -> Option<Pick> {
         self.candidates.healthy(|| self.withdraw(Extra::Hedge))
     }
 
     /// Asks a member, and each time that the last one asked is late, a further one. Returns the first answer that
     /// settles the call, or if all fail, one that may have run.
-    async fn hedged(&self, index: usize, is_repeated: bool, late: Duration) -> Outcome {
-        let mut race = Race { running: smallvec![self.start(index, is_repeated)], failed: None };
-        let mut is_late = pin!(sleep(late));
+    async fn hedged(&self, pick: Pick, cause: TryCause, is_repeated: bool, late: Duration) -> Outcome {
+        let first = self.start(pick, cause, Duration::ZERO, is_repeated);
+        let mut race = Race { running: smallvec![first], failed: None, tries: &self.tries };
+        let (mut late, mut is_late) = (late, pin!(sleep(late)));
         let mut left = MOST - 1;
         let outcome = poll_fn(|context| {
             loop {
@@ -131,12 +167,13 @@ impl<'a> BalancedCall<'a> {
                     return ended;
                 }
                 // Without a member or a budget there is no further hedge.
-                let Some(index) = self.further() else {
+                let Some(pick) = self.further() else {
                     left = 0;
                     return Poll::Pending;
                 };
-                race.running.push(self.start(index, true));
-                left = self.late_after(index).map_or(0, |late| {
+                race.running.push(self.start(pick, TryCause::Hedge, late, true));
+                left = self.late_after(pick.index).map_or(0, |next| {
+                    late = next;
                     is_late.as_mut().reset(TokioInstant::now() + late);
                     left - 1
                 });
@@ -144,23 +181,26 @@ impl<'a> BalancedCall<'a> {
         })
         .await;
         // The connections of those still in flight are closed with `race`, before the caller is woken.
-        race.running.iter().for_each(|exchange| exchange.attempt.unwanted());
+        let outrun = race.running.iter().map(|exchange| exchange.attempt.unwanted());
+        self.tries.borrow_mut().extend(outrun);
         outcome
     }
 
-    fn start(&self, index: usize, is_repeated: bool) -> Exchange<'a> {
+    fn start(&self, pick: Pick, cause: TryCause, late: Duration, is_repeated: bool) -> Exchange<'a> {
         let (request, timeout) = (self.request, self.shared.spec().member_timeout);
-        let attempt = Rc::new(self.begin(index, CallKind::Regular, is_repeated));
+        let attempt = Rc::new(self.begin(pick, cause, late, is_repeated));
         let theirs = attempt.clone();
         Exchange { attempt, future: placed(|| async move { within(&theirs, request, timeout).await }) }
     }
 }
 
 /// The exchanges of one hedged call that are in flight.
-struct Race<'a> {
+struct Race<'a, 't> {
     running: SmallVec<[Exchange<'a>; MOST]>,
     /// One that failed. One that may have run outweighs one that certainly did not.
     failed: Option<Outcome>,
+    /// All that failed.
+    tries: &'t RefCell<Vec<Try>>,
 }
 
 /// An exchange in flight. The attempt is shared with its future, so that it can be told that it lost.
@@ -169,7 +209,7 @@ struct Exchange<'a> {
     future: Pin<Box<dyn Future<Output = Outcome> + 'a>>,
 }
 
-impl Race<'_> {
+impl Race<'_, '_> {
     /// The first answer that settles the call, or the failure if all have failed.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Outcome> {
         let mut at = 0;
@@ -182,6 +222,7 @@ impl Race<'_> {
             if settles(&outcome) {
                 return Poll::Ready(outcome);
             }
+            self.tries.borrow_mut().extend(Try::of(&outcome));
             if self.failed.as_ref().is_none_or(|failed| failed.reason.never_ran()) {
                 self.failed = Some(outcome);
             }

@@ -10,9 +10,11 @@ use tokio::time::timeout_at;
 
 use super::attempt::{Attempt, AttemptInfo};
 use super::member::HttpMember;
+use crate::balance::circuit::CallKind;
 use crate::http::PreparedRequest;
 use crate::kit::Responder;
 use crate::outcome::Outcome;
+use crate::outcome::course::PickedBy;
 
 /// Calls every member; an ejected one gets its outcome at once. Each outcome goes into its slot as it comes. One
 /// timer serves all exchanges, because they begin together and have the same timeout.
@@ -24,7 +26,13 @@ pub(super) async fn all(
 ) {
     let begun = Instant::now();
     let begin = |(index, member): (usize, &'_ Rc<HttpMember>)| match member.admit(begun) {
-        Ok(call) => Some(Attempt::begin(&members[index], responder, index, AttemptInfo::sole(call), begun)),
+        Ok(call) => Some(Attempt::begin(
+            &members[index],
+            responder,
+            index,
+            AttemptInfo::sole(call, picked(call)).at(index),
+            begun,
+        )),
         Err(ejected) => {
             responder.put(index, *ejected);
             None
@@ -44,6 +52,14 @@ pub(super) async fn all(
         for attempt in attempts.iter().filter(|attempt| !attempt.is_done()) {
             responder.put(attempt.index(), attempt.expire(timeout));
         }
+    }
+}
+
+/// Why a member is asked that is one of all.
+fn picked(call: CallKind) -> PickedBy {
+    match call {
+        CallKind::Regular => PickedBy::All,
+        CallKind::Trial => PickedBy::Trial,
     }
 }
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::ClusterParts;
 use crate::balance::circuit::CallKind;
+use crate::outcome::course::PickedBy;
 
 /// What is left to try for one call.
 pub(super) struct Candidates<'a> {
@@ -13,6 +14,14 @@ pub(super) struct Candidates<'a> {
     /// The member that comes first, as long as it is in.
     preferred: Option<usize>,
     tried: RefCell<Vec<usize>>,
+}
+
+/// A member that was chosen, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pick {
+    pub(super) index: usize,
+    pub(super) call: CallKind,
+    pub(super) by: PickedBy,
 }
 
 impl<'a> Candidates<'a> {
@@ -27,35 +36,45 @@ impl<'a> Candidates<'a> {
     }
 
     /// The next member to try: the preferred one, one whose trial is due, or what the balance chooses of the untried.
-    pub(super) fn next(&self) -> Option<(usize, CallKind)> {
+    pub(super) fn next(&self) -> Option<Pick> {
         let health = self.shared.health();
         let mut tried = self.tried.borrow_mut();
         if tried.is_empty()
             && let Some(index) = self.preferred.filter(|&index| self.is_in(index))
         {
             tried.push(index);
-            return Some((index, CallKind::Regular));
+            return Some(Pick { index, call: CallKind::Regular, by: PickedBy::Affinity });
         }
         if tried.is_empty()
             && let Some(index) = health.due(health.now())
         {
             tried.push(index);
-            return Some((index, CallKind::Trial));
+            return Some(Pick { index, call: CallKind::Trial, by: PickedBy::Trial });
         }
+        let by = self.way(&tried);
         let index = self.choice(&tried, false)?;
         tried.push(index);
-        Some((index, CallKind::Regular))
+        Some(Pick { index, call: CallKind::Regular, by })
+    }
+
+    /// How the next of the untried members is chosen.
+    fn way(&self, tried: &[usize]) -> PickedBy {
+        match self.shared.members.len() - tried.len() {
+            0 | 1 => PickedBy::OnlyOneLeft,
+            _ => self.shared.picker.way(),
+        }
     }
 
     /// An untried member that is healthy, if `is_paid`, which is asked once there is one.
-    pub(super) fn healthy(&self, is_paid: impl FnOnce() -> bool) -> Option<usize> {
+    pub(super) fn healthy(&self, is_paid: impl FnOnce() -> bool) -> Option<Pick> {
         let mut tried = self.tried.borrow_mut();
+        let by = self.way(&tried);
         let index = self.choice(&tried, true)?;
         if !is_paid() {
             return None;
         }
         tried.push(index);
-        Some(index)
+        Some(Pick { index, call: CallKind::Regular, by })
     }
 
     fn is_in(&self, index: usize) -> bool {

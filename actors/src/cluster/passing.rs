@@ -19,7 +19,8 @@ use crate::balance::health::Extra;
 use crate::balance::pick::hash;
 use crate::http::passed::{PassedAnswer, PassedBody, PassedRequest};
 use crate::kit::{Answers, Responder};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::course::TryCause;
+use crate::outcome::{Outcome, Reason, Try};
 use crate::spec::{Login, Spread};
 
 /// A request to be passed on to a member.
@@ -82,22 +83,29 @@ async fn settled(
     let mut left = if may_repeat { spec.retries } else { 0 };
     // A failure that may have run outweighs a later one that certainly did not.
     let (mut may_have_run, mut unreached): (Option<Outcome>, Option<Outcome>) = (None, None);
-    while let Some((index, call)) = candidates.next() {
+    let (mut cause, mut tries) = (TryCause::First, Vec::new());
+    while let Some(pick) = candidates.next() {
         let info = AttemptInfo {
             attempt: candidates.attempts(),
             is_repeated: may_have_run.is_some(),
-            ..AttemptInfo::sole(call).at(index)
+            cause,
+            passed_over: shared.health().out(),
+            ..AttemptInfo::sole(pick.call, pick.by).at(pick.index)
         };
-        let attempt = Attempt::begin(&shared.members[index], responder, 0, info, begun);
-        let outcome = attempt.pass(request, request.silence.unwrap_or(spec.member_timeout), &mut taker).await;
+        let attempt = Attempt::begin(&shared.members[pick.index], responder, 0, info, begun);
+        let mut outcome = attempt.pass(request, request.silence.unwrap_or(spec.member_timeout), &mut taker).await;
+        outcome.tries.clone_from(&tries);
         // Its head has gone to the client: nothing can be asked of another member.
         if taker.is_none() {
             return outcome;
         }
+        tries.extend(Try::of(&outcome));
         if outcome.reason.never_ran() {
+            cause = TryCause::Failover;
             unreached = Some(outcome);
             continue;
         }
+        cause = TryCause::Retry;
         let judged = circuit::judge(outcome.reason, outcome.status, outcome.code, true);
         let is_worth_it = left > 0 && matches!(judged, Judged::Failed(_)) && !candidates.is_exhausted();
         if !is_worth_it || !shared.health().withdraw(Extra::Retry, shared.health().now()) {

@@ -20,7 +20,7 @@ use super::roster::Roster;
 use crate::balance::health::MemberHealth;
 use crate::balance::pick::Dice;
 use crate::dns::names::{Names as _, SystemNames};
-use crate::http::{Endpoint, Origin, OriginLimits, PreparedRequest, Progress, Request, next_id};
+use crate::http::{Endpoint, Origin, OriginLimits, PreparedRequest, Request, next_id, unrecorded};
 use crate::kit::tasks::OwnedTask;
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{Check, CheckKind, Member};
@@ -129,7 +129,7 @@ async fn exchange(roster: &Roster, request: Request, member: &Member, limit: Dur
         OriginLimits { connect_timeout: spec.connect_timeout.min(limit), connections: 1, max_answer: spec.max_answer };
     let endpoint = Endpoint { trust: roster.trust(), host: &member.host, port: member.port, address: member.address };
     let origin = Origin::member(endpoint, limits).map_err(|why| why.to_string())?;
-    Ok(origin.ask(&request, &Progress::default(), Instant::now(), &member.node).await)
+    Ok(origin.ask(&request, &unrecorded(), Instant::now(), &member.node).await)
 }
 
 async fn connect(member: &Member) -> std::io::Result<()> {

@@ -17,7 +17,8 @@ use super::{reaper, url};
 use crate::balance::circuit::CallKind;
 use crate::http::{Decode, Endpoint, KEEP_ALIVE, Method, Origin, OriginLimits, PreparedRequest, Request, TlsTrust};
 use crate::kit::{Answers, Report, Responder, report::ActorReport};
-use crate::outcome::{Outcome, Reason, Status};
+use crate::outcome::course::PickedBy;
+use crate::outcome::{Outcome, Reason, Status, Try};
 use crate::spec::Authority;
 
 /// A request to any URL.
@@ -161,10 +162,12 @@ impl UrlClientParts {
     ) -> Outcome {
         let mut redirects = 0;
         let mut since = begun;
+        let mut before = Vec::new();
         loop {
             let mut outcome = self.ask(&url, &request, responder, since).await;
             if redirects > 0 {
                 outcome.latency = begun.elapsed();
+                outcome.tries.clone_from(&before);
             }
             let Some(location) = location_of(&outcome, &request) else { return outcome };
             if redirects == REDIRECTS {
@@ -179,6 +182,7 @@ impl UrlClientParts {
                     return Outcome { reason: Reason::Malformed, status: Status::Error, msg, ..outcome };
                 }
             };
+            before.extend(Try::of(&outcome));
             redirect(&mut request, outcome.code, &url, &next);
             (url, since) = (next, Instant::now());
         }
@@ -212,7 +216,8 @@ impl UrlClientParts {
         };
         reaper::watch(self);
         let timeout = self.limits.timeout;
-        let attempt = Attempt::begin(&member, responder, 0, AttemptInfo::sole(CallKind::Regular), begun);
+        let attempt =
+            Attempt::begin(&member, responder, 0, AttemptInfo::sole(CallKind::Regular, PickedBy::Address), begun);
         within(&attempt, &request, timeout).await
     }
 

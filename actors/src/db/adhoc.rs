@@ -11,13 +11,15 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::asking::{StatementSlot, ask};
 use super::backstop::Backstop;
 use super::member::{MemberLimits, SqlMember};
 use super::stream::Sink;
-use super::{ConnMode, Query, TEND_EVERY, ask};
+use super::{ConnMode, Query, TEND_EVERY};
 use crate::kit::report::ActorReport;
 use crate::kit::{Answers, Report, Responder, tasks};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::course::PickedBy;
+use crate::outcome::{Course, Outcome, Reason};
 use crate::spec::{DbMember, STREAM_SHARE, part};
 use crate::wire::Value;
 
@@ -160,7 +162,12 @@ impl AdHoc {
         let query = Query::on(mode, false, sql, params, asker, (backstop, responder.party));
         async move {
             let outcome = match member {
-                Some(member) => ask(&member, query, None, sinks.first(), started).await,
+                Some(member) => {
+                    let mut course = Course::begun(started);
+                    course.picked = PickedBy::Address;
+                    let slot = StatementSlot { responder: &responder, index: 0, member: 0 };
+                    ask(&member, query, None, sinks.first(), course, slot).await
+                }
                 None => full(node),
             };
             responder.put(0, outcome);

@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::asking::{Choice, no_members, no_shard};
 use super::backstop::Backstop;
 use super::flight::{Rows, StatementFailure};
 use super::holders::Holding;
@@ -297,8 +298,8 @@ impl Answers<Conversation<Shards>> for Database {
             let outcome = match (with, at) {
                 (Shards::One, _) => {
                     let started = Instant::now();
-                    let mut choice = super::Choice::new(&members, &picker, &health);
-                    let mut outcome = super::no_members(&name);
+                    let mut choice = Choice::new(&members, &picker, &health);
+                    let mut outcome = no_members(&name);
                     while let Some((index, call)) = choice.next() {
                         let attempts = outcome.attempts + 1;
                         outcome = members[index]
@@ -323,7 +324,7 @@ impl Answers<Conversation<Shards>> for Database {
                     );
                     Outcome::failed(format!("@{name}").into(), Reason::Unsendable, msg)
                 }
-                _ => super::no_shard(&members, at, &name),
+                _ => no_shard(&members, at, &name),
             };
             responder.put(0, outcome);
         }

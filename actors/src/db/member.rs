@@ -5,6 +5,7 @@ mod pipelined;
 
 use std::cell::Cell;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,14 +22,14 @@ use super::health_report::HealthReport;
 use super::holders::Holders;
 use super::postgres::Postgres;
 use super::sqlite::{Files, Sqlite};
-use super::statement_counters::StatementCounters;
+use super::statement_counters::{RunningStatement, StatementCounters};
 use super::stream::Sink;
 use crate::balance::circuit::CallKind;
 use crate::balance::health::MemberHealth;
 use crate::kit::Party;
 use crate::kit::gate::{Gate, Pass};
 use crate::kit::placed::placed;
-use crate::outcome::{Outcome, Reason, deadline};
+use crate::outcome::{Course, EndedBy, Outcome, Reason, deadline};
 use crate::spec::{DbMember, DbTls, Shard};
 use crate::wire::Value;
 
@@ -129,19 +130,23 @@ impl SqlMember {
         call: Option<CallKind>,
         sink: Option<&'m Sink>,
         started: Instant,
+        course: Rc<Cell<Course>>,
     ) -> LocalBoxFuture<'m, Outcome> {
         match &self.engine {
-            Engine::Postgres(postgres) if query.pipelined => placed(|| self.pipelined(postgres, query, call, started)),
+            Engine::Postgres(postgres) if query.pipelined => {
+                placed(|| self.pipelined(postgres, query, call, started, course))
+            }
             Engine::Postgres(postgres) => placed(|| {
-                self.counted(sink, started, async move |sent| {
+                self.counted(sink, started, course, async move |running| {
                     let mut report = self.admit(call, &query)?;
                     let (share, is_now) = self.share_of(sink, &query, started).await?;
                     let (conn, since) = {
                         let checkout = pin!(postgres.checkout(query.party, started));
-                        self.lent(&mut report, (started, is_now), checkout, || postgres.last_dial()).await?
+                        self.lent(&mut report, (started, is_now), checkout, || postgres.last_dial(), &running.course)
+                            .await?
                     };
                     let conn = conn.of_stream(share);
-                    sent.set(Some(since));
+                    running.sends(since);
                     let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                     let result = match sink {
                         None => self.limited(since, pin!(postgres.send(conn, query))).await,
@@ -152,15 +157,15 @@ impl SqlMember {
                 })
             }),
             Engine::Sqlite(sqlite) => placed(|| {
-                self.counted(sink, started, async move |sent| {
+                self.counted(sink, started, course, async move |running| {
                     let mut report = self.admit(call, &query)?;
                     let (share, is_now) = self.share_of(sink, &query, started).await?;
                     let (conn, since) = {
                         let checkout = pin!(sqlite.checkout(query.party, started));
-                        self.lent(&mut report, (started, is_now), checkout, || None).await?
+                        self.lent(&mut report, (started, is_now), checkout, || None, &running.course).await?
                     };
                     let conn = conn.of_stream(share);
-                    sent.set(Some(since));
+                    running.sends(since);
                     let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                     let result = match sink {
                         None => self.limited(since, pin!(sqlite.send(conn, query))).await,
@@ -173,8 +178,7 @@ impl SqlMember {
         }
     }
 
-    /// Runs a statement and counts it. `run` sets the cell to the moment at which the connection came and the statement
-    /// was sent.
+    /// Runs a statement and counts it. `run` says when the connection came and the statement was sent.
     ///
     /// The clock is read as seldom as possible: reading it costs as much as one round of the event loop does for a
     /// socket.
@@ -182,15 +186,20 @@ impl SqlMember {
         &self,
         sink: Option<&Sink>,
         started: Instant,
-        run: impl AsyncFnOnce(&Cell<Option<Instant>>) -> Result<Rows, StatementFailure>,
+        course: Rc<Cell<Course>>,
+        run: impl AsyncFnOnce(&RunningStatement<'_>) -> Result<Rows, StatementFailure>,
     ) -> Outcome {
-        let running = self.counters.begin(self.health.as_deref(), started);
+        let running = self.counters.begin(self.health.as_deref(), started, course);
         // Pinned in place: a future passed by value would be moved at every call below.
-        let result = pin!(run(&running.sent)).await;
+        let result = pin!(run(&running)).await;
         let ended = Instant::now();
         let mut outcome = self.outcome(result);
         let reading = sink.map_or(Duration::ZERO, |sink| sink.complete(&mut outcome));
         outcome.latency = ended - started;
+        let mut course = running.course.get();
+        let is_late = outcome.reason == Reason::Deadline;
+        course.end(if is_late { EndedBy::MemberTimeout } else { EndedBy::Answer }, ended);
+        outcome.course = Some(course);
         if let Some(sent) = running.sent.get() {
             self.counters.queried((ended - sent).saturating_sub(reading), ended);
         }
@@ -272,8 +281,9 @@ impl SqlMember {
         ready: &mut Option<oneshot::Sender<Arc<str>>>,
     ) -> Outcome {
         let started = Instant::now();
-        let running = self.counters.begin(self.health.as_deref(), started);
-        let ended = match self.hold(call, party).await {
+        let course = Rc::new(Cell::new(Course::begun(started)));
+        let running = self.counters.begin(self.health.as_deref(), started, course);
+        let ended = match self.hold(call, party, &running.course).await {
             Ok(held) => {
                 let holding = self.holders.hold(asker, None, Instant::now());
                 let ended = ConversationRunner { member: self, held, kind, asker, backstop, holding, doomed: None }

@@ -1,12 +1,14 @@
 //! Counters of one member on one thread, for the status page.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::balance::health::MemberHealth;
 use crate::balance::latency_histogram::LatencyHistogram;
 use crate::kit::DurationHistogram;
-use crate::outcome::{Outcome, Reason, Status};
+use crate::outcome::course::Instants;
+use crate::outcome::{Course, Outcome, Reason, Status};
 use crate::wire::Value;
 
 /// Count, total time and recent latency of one kind of event.
@@ -74,10 +76,15 @@ fn add(counter: &Cell<u64>) {
 impl StatementCounters {
     /// Counts a statement that begins, here and in the member's shared health. It counts as cancelled if the mark is
     /// dropped before it is given an outcome.
-    pub(super) fn begin<'a>(&'a self, health: Option<&'a MemberHealth>, started: Instant) -> RunningStatement<'a> {
+    pub(super) fn begin<'a>(
+        &'a self,
+        health: Option<&'a MemberHealth>,
+        started: Instant,
+        course: Rc<Cell<Course>>,
+    ) -> RunningStatement<'a> {
         self.outstanding.set(self.outstanding.get() + 1);
         let shared = health.map(|health| (health, health.begun(health.at(started))));
-        RunningStatement { counters: self, shared, started, sent: Cell::new(None), end: None }
+        RunningStatement { counters: self, shared, started, sent: Cell::new(None), course, end: None }
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -142,6 +149,8 @@ pub(super) struct RunningStatement<'a> {
     started: Instant,
     /// When the statement went to the database. A conversation never sets it, because the handler decides its length.
     pub(super) sent: Cell<Option<Instant>>,
+    /// How it goes, for its record.
+    pub(super) course: Rc<Cell<Course>>,
     end: Option<StatementTimes>,
 }
 
@@ -153,6 +162,15 @@ struct StatementTimes {
 }
 
 impl RunningStatement<'_> {
+    /// The connection is there, and the statement is sent.
+    pub(super) fn sends(&self, since: Instant) {
+        self.sent.set(Some(since));
+        self.course.update(|mut course| {
+            course.mark_at_once(Instants::Sent);
+            course
+        });
+    }
+
     /// Records the outcome at `ended`. `took` is the time that the database and the connection needed.
     pub(super) fn ended(mut self, outcome: &Outcome, took: Duration, ended: Instant) {
         let took = self.sent.get().map(|_| took);

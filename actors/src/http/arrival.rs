@@ -107,8 +107,11 @@ impl Arrival {
         progress: &Progress,
         context: &mut Context<'_>,
     ) -> Poll<Result<Whole, ExchangeFailure>> {
+        // An answer that came with its first read took no time.
+        let mut reads = 0;
         loop {
             if let Some(whole) = self.take_in(progress)? {
+                progress.update(|trace| trace.wholly_read(reads == 1));
                 return Poll::Ready(Ok(whole));
             }
             if self.buffer.is_empty() {
@@ -121,7 +124,10 @@ impl Arrival {
             let read = pin!(socket.read_buf(&mut self.buffer)).poll(context);
             match ready!(read) {
                 Ok(0) => return Poll::Ready(self.ended(None, progress)),
-                Ok(count) => progress.update(|trace| trace.with_read(count)),
+                Ok(count) => {
+                    reads += if progress.get().read == 0 { 1 } else { 2 };
+                    progress.update(|trace| trace.with_read(count));
+                }
                 Err(error) => return Poll::Ready(self.ended(Some(&error), progress)),
             }
         }
@@ -241,12 +247,13 @@ fn is_gzip(name: &str, value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::unrecorded;
 
     #[test]
     fn before_anything_was_written_nobody_is_listened_to() {
         let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
         let wanted = Wanted { limit: 10, is_head: false, fields: true };
-        let (mut arrival, progress) = (Arrival::new(wanted), Progress::default());
+        let (mut arrival, progress) = (Arrival::new(wanted), unrecorded());
         let error = arrival.hung_up(reset(), &progress).expect_err("nothing was written");
         assert!(failure::lost(&error, progress.get()).reason.never_ran() && matches!(arrival.sent, Sent::Partly));
         progress.update(|trace| trace.with_written(1));

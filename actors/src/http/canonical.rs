@@ -20,15 +20,20 @@ use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::arrival::{Arrival, Sent, Wanted, Whole};
-use super::dial::{Dial, Progress, Socket};
+use super::dial::{Dial, Progress, Socket, unrecorded};
 
 /// Shared by the exchange being polled and the connections of its origin.
-#[derive(Default)]
 pub(super) struct ExchangeCell {
     pub(super) progress: Progress,
     pub(super) wanted: Cell<Wanted>,
     /// The member's answer without its body, which awc delivers.
     pub(super) answered: Cell<Option<Whole>>,
+}
+
+impl Default for ExchangeCell {
+    fn default() -> ExchangeCell {
+        ExchangeCell { progress: unrecorded(), wanted: Cell::default(), answered: Cell::default() }
+    }
 }
 
 /// Makes connections for awc's pool.

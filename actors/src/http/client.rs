@@ -67,7 +67,7 @@ impl Awc {
                 self.cell.progress.set(progress.get());
                 self.cell.wanted.set(wanted);
                 let polled = talk.as_mut().poll(context);
-                progress.set(self.cell.progress.take());
+                progress.set(self.cell.progress.get());
                 answered = self.cell.answered.take().or_else(|| answered.take());
                 polled
             })

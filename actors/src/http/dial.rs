@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -21,6 +21,7 @@ use super::failure;
 use super::failure::ExchangeFailure;
 use super::records::Records;
 use crate::dns::resolve::Resolver;
+use crate::outcome::course::{Course, Instants};
 
 /// How far an exchange has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,9 +42,11 @@ pub(crate) enum Stage {
 }
 
 /// The record of one exchange. It answers the question that matters: may the call have run?
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Trace {
     pub(crate) stage: Stage,
+    /// When each step was.
+    pub(crate) course: Course,
     /// The connection was made for this exchange.
     pub(crate) dialled: bool,
     /// An interim answer (1xx) came: the member has begun its work.
@@ -55,22 +58,60 @@ pub(crate) struct Trace {
     /// Bytes of the answer that were read.
     pub(crate) read: u64,
     /// When the head of an answer that is passed on was here, and its status.
-    pub(crate) answered: Option<(std::time::Instant, u16)>,
+    pub(crate) answered: Option<(Instant, u16)>,
     /// The member had its full time and sent not one byte.
     pub(crate) is_silent: bool,
 }
 
 impl Trace {
+    /// That of an exchange which begins.
+    pub(crate) fn of(course: Course) -> Trace {
+        Trace {
+            stage: Stage::default(),
+            course,
+            dialled: false,
+            interim: false,
+            written: 0,
+            sent: false,
+            read: 0,
+            answered: None,
+            is_silent: false,
+        }
+    }
+
+    /// The same with another instant.
+    pub(super) fn marked(mut self, what: Instants, at: Instant) -> Trace {
+        self.course.mark(what, at);
+        self
+    }
+
+    /// A connection is there, for which nobody had to wait.
+    pub(super) fn lent(mut self) -> Trace {
+        self.course.mark_at_once(Instants::Connected);
+        self
+    }
+
     pub(super) fn with_written(self, count: usize) -> Trace {
         Trace { stage: Stage::Connected, written: self.written + count as u64, ..self }
     }
 
     pub(super) fn wholly_sent(self) -> Trace {
-        Trace { sent: true, ..self }
+        Trace { sent: true, ..self.marked(Instants::Sent, Instant::now()) }
     }
 
+    /// What was read; the first octet with its instant.
     pub(super) fn with_read(self, count: usize) -> Trace {
-        Trace { read: self.read + count as u64, ..self }
+        let trace = if self.read == 0 { self.marked(Instants::Answering, Instant::now()) } else { self };
+        Trace { read: self.read + count as u64, ..trace }
+    }
+
+    /// The answer was read to its end. `at_once`: in one piece, so that the clock need not be read.
+    pub(super) fn wholly_read(mut self, at_once: bool) -> Trace {
+        match at_once {
+            true => self.course.mark_at_once(Instants::Read),
+            false => self.course.mark(Instants::Read, Instant::now()),
+        }
+        self
     }
 
     pub(super) fn with_interim(self) -> Trace {
@@ -80,6 +121,11 @@ impl Trace {
 
 /// How far an exchange has come, readable by the code that gives up on it.
 pub(crate) type Progress = Cell<Trace>;
+
+/// That of an exchange which begins now, and of which nobody keeps a record.
+pub(crate) fn unrecorded() -> Progress {
+    Progress::new(Trace::of(Course::begun(Instant::now())))
+}
 
 /// TLS of the connections to an origin.
 #[derive(Clone)]
@@ -105,7 +151,12 @@ impl Dial {
     }
 
     async fn opened(&self, progress: &Progress) -> Result<Socket, ExchangeFailure> {
-        let stage = |stage: Stage| progress.update(|trace| Trace { stage, dialled: true, ..trace });
+        let stage = |stage: Stage| {
+            progress.update(|mut trace| {
+                trace.course.is_dialled = true;
+                Trace { stage, dialled: true, ..trace }
+            });
+        };
         stage(Stage::Resolving);
         let addresses = self.resolver.addresses().await.map_err(|error| failure::unresolved(&error))?;
         stage(Stage::Dialling);
@@ -121,6 +172,7 @@ impl Dial {
             }
         };
         stage(Stage::Connected);
+        progress.update(|trace| trace.marked(Instants::Connected, Instant::now()));
         Ok(socket)
     }
 }

@@ -124,14 +124,21 @@ pub(super) fn lost(error: &io::Error, trace: Trace) -> ExchangeFailure {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::outcome::Course;
+
+    fn begun() -> Trace {
+        Trace::of(Course::begun(Instant::now()))
+    }
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn each_error_has_its_reason() {
         let io = |kind: io::ErrorKind| io::Error::from(kind);
-        let sent = Trace { written: 10, ..Trace::default() };
+        let sent = Trace { written: 10, ..begun() };
         for (failure, reason) in [
             (unconnected(&io(io::ErrorKind::ConnectionRefused)), Reason::Refused),
             (unconnected(&io(io::ErrorKind::HostUnreachable)), Reason::Connect),
@@ -142,7 +149,7 @@ mod tests {
             (unresolved(&io(io::ErrorKind::NotFound)), Reason::Dns),
             (closed(sent), Reason::Closed),
             (lost(&io(io::ErrorKind::BrokenPipe), sent), Reason::Reset),
-            (lost(&io(io::ErrorKind::BrokenPipe), Trace::default()), Reason::Connect),
+            (lost(&io(io::ErrorKind::BrokenPipe), begun()), Reason::Connect),
             (lost(&io(io::ErrorKind::ConnectionReset), sent), Reason::Reset),
             (lost(&io(io::ErrorKind::UnexpectedEof), sent), Reason::Closed),
             (of_head(Refusal::Malformed(String::new())), Reason::Malformed),
@@ -154,7 +161,7 @@ mod tests {
 
     #[test]
     fn only_what_was_not_written_never_ran() {
-        let broken = |written| lost(&io::ErrorKind::BrokenPipe.into(), Trace { written, ..Trace::default() });
+        let broken = |written| lost(&io::ErrorKind::BrokenPipe.into(), Trace { written, ..begun() });
         assert!(broken(0).reason.never_ran());
         assert!(!broken(1).reason.never_ran());
     }

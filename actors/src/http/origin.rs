@@ -24,6 +24,7 @@ use crate::dns::names::SystemNames;
 use crate::dns::resolve::Resolver;
 use crate::kit::Party;
 use crate::kit::gate::{Gate, Pass};
+use crate::outcome::course::Instants;
 use crate::outcome::{Outcome, Reason};
 
 /// How many exchanges may wait per connection of an origin: 1 000 for the usual 100 connections of an instance. Further
@@ -113,7 +114,10 @@ impl Origin {
         // Held until the connection is back in the pool, so that the next waiter finds it there.
         let permit = self.permit(progress, begun, request.party).await;
         let answered = match &permit {
-            Ok((_, begun)) => self.exchange(request, progress, *begun).await,
+            Ok((_, begun)) => {
+                progress.update(|trace| trace.marked(Instants::Permitted, *begun));
+                self.exchange(request, progress, *begun).await
+            }
             Err(failure) => Err(failure.clone()),
         };
         let (answer, socket) = match answered {
@@ -166,9 +170,9 @@ impl Origin {
         if self.permits.waiting() >= most && !self.permits.make_room(party) {
             return Err(refused(""));
         }
-        progress.set(Trace { stage: Stage::Waiting, ..Trace::default() });
+        progress.update(|trace| Trace { stage: Stage::Waiting, ..trace });
         let permit = self.permits.pass(party, None).await;
-        progress.set(Trace::default());
+        progress.update(|trace| Trace { stage: Stage::default(), ..trace });
         let permit = permit.ok_or_else(|| refused(", most of them of this request: it makes room for others"))?;
         Ok((permit, Instant::now()))
     }
@@ -212,7 +216,9 @@ impl Origin {
         progress: &Progress,
         may_reuse: bool,
     ) -> Result<(Whole, Option<Socket>), ExchangeFailure> {
-        progress.set(Trace::default());
+        if !may_reuse {
+            progress.update(|trace| Trace::of(trace.course.reconnecting()));
+        }
         let wanted = Wanted {
             limit: self.limit(request),
             is_head: request.is_head(),
@@ -222,7 +228,10 @@ impl Origin {
         match &self.client {
             OriginClient::Leg { dial, host, pool } => {
                 let mut socket = match may_reuse.then(|| pool.lend()).flatten() {
-                    Some(socket) => socket,
+                    Some(socket) => {
+                        progress.update(Trace::lent);
+                        socket
+                    }
                     None => Box::pin(dial.open(progress)).await?,
                 };
                 let whole = exchange(&mut socket, request, host, wanted, progress).await?;

@@ -61,6 +61,7 @@ impl<T: Slot> Gather<T> {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| filter(item))) {
             item.filter_failed(&panic_text(&*panic));
         }
+        item.filtered();
     }
 
     fn put(&self, index: usize, item: T) {
@@ -258,6 +259,11 @@ impl<T: Slot> Replies<T> {
         self.gather.lock().slots.len()
     }
 
+    /// Whether every slot is filled.
+    pub fn is_done(&self) -> bool {
+        self.gather.lock().slots.empty() == 0
+    }
+
     /// True for a call without slots (a cluster without members).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -314,6 +320,17 @@ impl<T: Slot> Replies<T> {
             state.asker = Some(context.waker().clone());
             Poll::Pending
         })
+    }
+
+    /// Looks at the item of a slot as it is now: what has come, or what would be said if nothing came any more.
+    pub fn look<R>(&self, index: usize, at: impl FnOnce(&T) -> R) -> Option<R> {
+        self.gather.lock().slots.item(index).map(at)
+    }
+
+    /// Gives the call up: its work is stopped. Returns the items as they are, those of open slots in the form that they
+    /// would have had in the end.
+    pub fn abandon(self) -> Vec<T> {
+        self.gather.lock().slots.give_up()
     }
 
     /// Lets the work run to its own deadline although these replies are dropped.

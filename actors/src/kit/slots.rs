@@ -22,6 +22,8 @@ pub enum Missed {
 pub trait Slot: Send + 'static {
     /// Changes the item to say that no answer came, and why.
     fn missed(&mut self, why: Missed);
+    /// The caller's filter has run on the item.
+    fn filtered(&mut self) {}
     /// Changes the item to say that the caller's filter panicked on it.
     fn filter_failed(&mut self, message: &str);
     /// True if a completion rule counts the item as a good answer.
@@ -127,6 +129,20 @@ impl<T: Slot> Slots<T> {
         let index = *self.arrived.get(self.given)? as usize;
         self.given += 1;
         Some((index, self.items.get_mut(index)?.take()?))
+    }
+
+    /// The item of a slot, filled or not, until it is handed out.
+    pub(super) fn item(&self, index: usize) -> Option<&T> {
+        self.items.get(index)?.as_ref()
+    }
+
+    /// Takes all items that were not handed out, in slot order, because nobody waits for the open ones any more.
+    pub(super) fn give_up(&mut self) -> Vec<T> {
+        for mark in self.marks.iter_mut().filter(|mark| !mark.filled) {
+            (mark.filled, mark.unwanted) = (true, true);
+        }
+        self.empty = 0;
+        self.take()
     }
 
     /// Takes all items that were not handed out, in slot order.

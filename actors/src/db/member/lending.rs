@@ -1,6 +1,7 @@
 //! How a statement gets its connection: the wait and the dial, and the share of connections that streams of rows may
 //! use.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use crate::db::health_report::HealthReport;
 use crate::db::postgres::Postgres;
 use crate::kit::Party;
 use crate::kit::gate::Pass;
-use crate::outcome::Reason;
+use crate::outcome::course::Instants;
+use crate::outcome::{Course, Reason};
 
 impl SqlMember {
     /// Drives a checkout to its end and gives the connection with the moment it came. Records the wait and the dial
@@ -28,6 +30,7 @@ impl SqlMember {
         // By reference, so that the future is not moved.
         mut checkout: Pin<&mut impl Future<Output = Result<C, StatementFailure>>>,
         last_dial: impl Fn() -> Option<Duration>,
+        course: &Cell<Course>,
     ) -> Result<(C, Instant), StatementFailure> {
         let (mut lent, now) = {
             // If the caller gives up, the dial continues in the background. Otherwise callers with deadlines shorter
@@ -58,6 +61,7 @@ impl SqlMember {
             Err(failure) if failure.reason == Reason::ConnectTimeout => Some(self.limits.connect_timeout.min(took)),
             _ => last_dial(),
         };
+        course.update(|course| self::lent(course, now, dial, lent.is_ok()));
         self.counters.waited(took.saturating_sub(dial.unwrap_or_default()), now);
         if let Some(dial) = dial {
             self.counters.dialled(dial, now);
@@ -97,23 +101,43 @@ impl SqlMember {
     }
 
     /// A connection to be held for several statements.
-    pub(super) async fn hold(&self, call: Option<CallKind>, party: Party) -> Result<HeldConnection, StatementFailure> {
+    pub(super) async fn hold(
+        &self,
+        call: Option<CallKind>,
+        party: Party,
+        course: &Cell<Course>,
+    ) -> Result<HeldConnection, StatementFailure> {
         let mut report = self.open(call)?;
         match &self.engine {
             Engine::Postgres(postgres) => {
                 let asked = Instant::now();
                 let checkout = pin!(postgres.checkout(party, asked));
-                let (conn, _) = self.lent(&mut report, (asked, true), checkout, || postgres.last_dial()).await?;
+                let (conn, _) =
+                    self.lent(&mut report, (asked, true), checkout, || postgres.last_dial(), course).await?;
                 Ok(HeldConnection::Postgres(postgres.session(conn)))
             }
             Engine::Sqlite(sqlite) => {
                 let asked = Instant::now();
                 let checkout = pin!(sqlite.checkout(party, asked));
-                let (conn, _) = self.lent(&mut report, (asked, true), checkout, || None).await?;
+                let (conn, _) = self.lent(&mut report, (asked, true), checkout, || None, course).await?;
                 Ok(HeldConnection::Sqlite(sqlite.session(conn)))
             }
         }
     }
+}
+
+/// The course of a statement whose checkout has ended: with a connection, or in vain.
+pub(super) fn lent(mut course: Course, now: Instant, dial: Option<Duration>, is_there: bool) -> Course {
+    course.is_dialled = dial.is_some();
+    match dial.and_then(|dial| now.checked_sub(dial)) {
+        Some(begun) => course.mark(Instants::Permitted, begun),
+        None if is_there => course.mark(Instants::Permitted, now),
+        None => {}
+    }
+    if is_there {
+        course.mark(Instants::Connected, now);
+    }
+    course
 }
 
 /// A checkout under way. If it is dropped before the connection came, the dial continues in the background.

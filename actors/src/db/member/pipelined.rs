@@ -2,18 +2,21 @@
 
 use std::cell::Cell;
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
 use super::SqlMember;
+use super::lending::lent;
 use crate::balance::circuit::CallKind;
 use crate::db::Query;
 use crate::db::flight::{Rows, StatementFailure};
 use crate::db::health_report::HealthReport;
 use crate::db::postgres::Postgres;
-use crate::outcome::{Outcome, deadline};
+use crate::db::statement_counters::RunningStatement;
+use crate::outcome::{Course, Outcome, deadline};
 
 impl SqlMember {
     /// Runs the statement on a shared connection. If the future is dropped before its end, the statement still runs,
@@ -24,10 +27,11 @@ impl SqlMember {
         query: Arc<Query>,
         call: Option<CallKind>,
         started: Instant,
+        course: Rc<Cell<Course>>,
     ) -> Outcome {
-        self.counted(None, started, async move |sent| {
+        self.counted(None, started, course, async move |running| {
             let report = self.admit(call, &query)?;
-            self.run_pipelined(postgres, query, report, started, sent).await
+            self.run_pipelined(postgres, query, report, started, running).await
         })
         .await
     }
@@ -39,20 +43,21 @@ impl SqlMember {
         query: Arc<Query>,
         mut report: HealthReport<'_>,
         asked: Instant,
-        sent: &Cell<Option<Instant>>,
+        running: &RunningStatement<'_>,
     ) -> Result<Rows, StatementFailure> {
         let joined = if report.is_trial() { None } else { postgres.join(&query, asked) };
         let (mut ticket, since) = match joined {
             Some(ticket) => {
                 self.counters.waited(Duration::ZERO, asked);
+                running.course.update(|course| lent(course, asked, None, true));
                 (ticket, asked)
             }
             None => {
                 let opened = pin!(postgres.open_pipelined(&query));
-                self.lent(&mut report, (asked, true), opened, || postgres.last_dial()).await?
+                self.lent(&mut report, (asked, true), opened, || postgres.last_dial(), &running.course).await?
             }
         };
-        sent.set(Some(since));
+        running.sends(since);
         let limit = self.limits.member_timeout;
         let sent = postgres.send_on(&mut ticket, &query);
         let Ok(ended) = timeout_at((since + limit).into(), sent).await else {

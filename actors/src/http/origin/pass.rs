@@ -14,6 +14,7 @@ use crate::http::passed::{PassedAnswer, PassedBody, PassedRequest};
 use crate::http::passing::Passage;
 use crate::http::pipe::pipe;
 use crate::kit::Party;
+use crate::outcome::course::Instants;
 use crate::outcome::{Outcome, Reason, Status, deadline};
 use skitai_wire::http1::Framing;
 
@@ -45,7 +46,10 @@ impl Origin {
     ) -> Outcome {
         let limit = silence.min(request.patience);
         let passed = match tokio::time::timeout(limit, self.permit(progress, begun, party)).await {
-            Ok(Ok((_permit, begun))) => self.passed(request, progress, begun, silence, taker, node).await,
+            Ok(Ok((_permit, begun))) => {
+                progress.update(|trace| trace.marked(Instants::Permitted, begun));
+                self.passed(request, progress, begun, silence, taker, node).await
+            }
             Ok(Err(failure)) => Err(failure.into()),
             Err(_) => {
                 let what = "not sent: no connection to the member was free";
@@ -80,11 +84,16 @@ impl Origin {
         };
         let mut first: Option<ExchangeFailure> = None;
         loop {
-            progress.set(Trace::default());
+            if first.is_some() {
+                progress.update(|trace| Trace::of(trace.course.reconnecting()));
+            }
             let octets = request.head(host).map_err(|why| ExchangeFailure::new(Reason::Unsendable, why.to_string()))?;
             let lent = if first.is_none() { pool.lend() } else { None };
             let mut socket = match lent {
-                Some(socket) => socket,
+                Some(socket) => {
+                    progress.update(Trace::lent);
+                    socket
+                }
                 // The member may have run the first request, whatever happens to the second.
                 None => Box::pin(dial.open(progress)).await.map_err(|failure| first.take().unwrap_or(failure))?,
             };
@@ -146,6 +155,7 @@ impl Origin {
             };
             return match ended {
                 Ok(()) => {
+                    progress.update(|trace| trace.wholly_read(is_whole));
                     writer.finish();
                     if head.is_kept && passage.is_clean() && !may_follow {
                         pool.give_back(socket);

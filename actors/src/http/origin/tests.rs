@@ -13,7 +13,7 @@ use skitai_wire::Value;
 
 use super::*;
 use crate::dns::names::{Looking, Names};
-use crate::http::Request;
+use crate::http::{Request, unrecorded};
 use crate::spec::Authority;
 
 const LIMITS: OriginLimits =
@@ -80,7 +80,7 @@ fn trusting(port: u16) -> Origin {
 }
 
 async fn get(origin: &Origin, path: &str) -> (Outcome, Trace) {
-    let progress = Progress::default();
+    let progress = unrecorded();
     let request = PreparedRequest::new(Request::get(path.to_owned())).expect("it can be sent");
     (origin.ask(&request, &progress, Instant::now(), &"a".into()).await, progress.get())
 }

@@ -12,7 +12,7 @@
 //! - `application`: an `App` collects routes, [`hooks`] around them, templates and a `registry` of shared objects;
 //! - [`Closing`]: the end of the process, as a request sees it;
 //! - `blocking` and `blocking_pool`: run plain functions and other blocking work;
-//! - `trace`: what devel mode records of a request.
+//! - `trail`: the record of a request: what it asked, when, of whom and why.
 
 mod application;
 pub(crate) mod args;
@@ -31,7 +31,7 @@ pub(crate) mod routing;
 pub(crate) mod services;
 pub(crate) mod site;
 mod sql;
-mod trace;
+pub(crate) mod trail;
 mod was;
 
 pub use application::{App, Mounted, Package};

@@ -5,7 +5,7 @@
 //! - [`program`]: a site's program, from its apps to its exit code; [`setup`]: the changes it may make before it
 //!   serves;
 //! - [`run`]: serves, by itself, as a supervisor or as one process; [`instance`]: commands to a running instance;
-//!   [`shown`]: its status in lines;
+//!   [`shown`]: its status in lines, [`trail`]: its records of requests;
 //! - [`check`], [`routes`], [`rpc`], [`new`], [`cert`]: one command each.
 
 mod args;
@@ -22,3 +22,4 @@ pub(crate) mod rpc_client;
 mod run;
 pub(crate) mod setup;
 mod shown;
+mod trail;

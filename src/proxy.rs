@@ -31,9 +31,11 @@ use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
 use bytes::Bytes;
+use skitai_actors::Outcome;
 use skitai_actors::cluster::PassOn;
 use skitai_actors::http::passed::{PassedBody, PassedRequest, PassedUpgrade};
 use skitai_actors::http::pipe::pipe;
+use skitai_actors::kit::Rule;
 use skitai_actors::spec::Spread;
 use tokio::sync::oneshot;
 
@@ -43,8 +45,8 @@ use crate::app::calls::budget;
 use crate::app::calls::budget::Budget;
 use crate::app::calls::results::AllFailed;
 use crate::app::routing::mount::{Mount, PassTo};
-use crate::app::services::Services;
-use crate::app::{Error, Request};
+use crate::app::trail::noted::{CallSource, What};
+use crate::app::{Error, Request, RequestContext};
 use crate::config::{Affinity, PassedHost};
 use crate::connection::Tunnel;
 
@@ -57,13 +59,13 @@ const SWITCHING: u16 = 101;
 
 /// Passes a request on, and returns the answer, whose body follows. `path` is the request's, without needless escapes.
 pub(crate) async fn pass(
-    services: &Services,
     (mount, to): (&Mount, &PassTo),
     path: &str,
-    request: &Request,
+    context: &RequestContext,
     payload: Payload,
     tunnel: Option<Tunnel>,
 ) -> Result<HttpResponse, Error> {
+    let (services, request) = (context.services(), &context.request);
     if request.method == Method::TRACE {
         return Err(Error::new(405, "TRACE is not passed on: its answer would show what proxies have added"));
     }
@@ -127,6 +129,9 @@ pub(crate) async fn pass(
     let lineup = roster.lineup();
     let slots = lineup.slots(Spread::One);
     let (sender, mut head) = oneshot::channel();
+    let what = || What::Passed(format!("@{}", to.route.cluster).into());
+    let mark = context.trail.is_wanted().then(what);
+    let mark = mark.and_then(|what| context.trail.call(Instant::now(), what, Rule::All, CallSource::Members));
     let pass = PassOn { lineup, request: passed, answer: sender };
     let mut replies = actor.ask_for(request.party, pass, slots, None, Instant::now() + LONGEST);
     let answered = poll_fn(|context| {
@@ -138,6 +143,10 @@ pub(crate) async fn pass(
     match answered.await {
         Ok(passed) => {
             let node = passed.node.clone();
+            // As far as it has come: its body follows.
+            let so_far = replies.look(0, Outcome::without_data);
+            let so_far = so_far.map(|outcome| outcome.answering(&node, passed.code));
+            context.trail.came(mark, so_far.as_slice());
             let mut reply = match (offer, to_member) {
                 (Some(offer), Some(to_member)) if passed.code == SWITCHING => {
                     let (head, member) = answer::head(passed, mount.path(), to);
@@ -157,6 +166,7 @@ pub(crate) async fn pass(
             }
             // Its sender is gone, so that the outcome is here or about to be.
             let mut outcomes = replies.gather(Instant::now() + LONGEST).await;
+            context.trail.came(mark, &outcomes);
             let outcome = outcomes.pop().ok_or_else(|| Error::new(502, "no answer"))?;
             Err(AllFailed::of(vec![outcome]).into())
         }

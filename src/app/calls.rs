@@ -29,6 +29,7 @@ use self::caching::{Caching, request_key};
 use self::protocol::Protocol;
 use self::task::Task;
 use super::coverage::record::{WEB, unsent_name};
+use super::trail::noted::What;
 use super::was::Was;
 
 enum Target {
@@ -62,8 +63,8 @@ pub(crate) struct Options {
     pub(super) on_arrival: Option<OnArrival<Outcome>>,
     pub(super) cache: Option<Duration>,
     pub(super) rule: Rule,
-    /// A description of the call, for the trace of devel mode; `None` outside it.
-    pub(super) what: Option<String>,
+    /// What is asked, for the trail of the request; `None` if nobody wants it.
+    pub(super) what: Option<What>,
 }
 
 impl Options {
@@ -252,8 +253,8 @@ impl Calls {
                 ));
             }
         };
-        if self.was.trace().is_some() {
-            self.options.what = Some(format!("{method} of {}", self.target.shown()));
+        if self.was.trail.is_wanted() {
+            self.options.what = Some(What::Method(method.into(), self.target.shown()));
         }
         match written {
             Ok(request) => self.send(request),
@@ -339,8 +340,8 @@ impl Calls {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        if was.trace().is_some() && options.what.is_none() {
-            options.what = Some(format!("{} {} of {}", request.method.as_str(), request.path, target.shown()));
+        if was.trail.is_wanted() && options.what.is_none() {
+            options.what = Some(What::Path(request.method.as_str(), request.path.to_string(), target.shown()));
         }
         let (deadline, party, name) = (was.deadline(), was.request.party, target.name());
         match target {

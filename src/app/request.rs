@@ -90,6 +90,11 @@ impl Request {
         }
     }
 
+    /// Whether its login as `admin` was judged.
+    pub(crate) fn is_judged(&self) -> bool {
+        self.login.get().is_some_and(|login| login.get().is_some())
+    }
+
     /// The first header of this name, as text. Names are case-insensitive.
     pub fn get_header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

@@ -17,6 +17,7 @@ use super::Registry;
 use super::blocking_pool::BlockingPool;
 use super::closing::Lifecycle;
 use super::site::Site;
+use super::trail::keeper::TrailKeeper;
 use crate::config::TrustedProxies;
 use crate::ipc::recorder::Recorder;
 use crate::observe::counts::Counts;
@@ -45,6 +46,8 @@ pub(crate) struct Services {
     pub(crate) lifecycle: Arc<Lifecycle>,
     /// Where the process says what it does, for its supervisor.
     pub(crate) recorder: Option<Arc<Recorder>>,
+    /// Who keeps the records of requests; `None` if nobody does.
+    pub(crate) trails: Option<Arc<TrailKeeper>>,
     /// The trusted proxies, if configured. Each thread has its own `Arc`, so that cloning it never crosses cores.
     pub(crate) proxies: Option<Arc<TrustedProxies>>,
 }

@@ -23,6 +23,7 @@ use super::calls::caching::{Caching, statement_key};
 use super::calls::task::Task;
 use super::calls::{Options, completion_rules, undeclared};
 use super::coverage::record::{DB, unsent_name};
+use super::trail::noted::{CallSource, What};
 use super::was::Was;
 
 /// The keys that the section of a database cluster needs, for the error text.
@@ -194,8 +195,8 @@ impl Sql {
     pub fn execute(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Task {
         let Sql { was, base, shards, mode, mut options, .. } = self;
         let (sql, params) = (sql.into(), params.into_params());
-        if was.trace().is_some() {
-            options.what = Some(sql.to_string());
+        if was.trail.is_wanted() {
+            options.what = Some(What::Statement(sql.clone(), base.shown()));
         }
         let (deadline, asker, party, name) = (was.deadline(), was.rule(), was.request.party, base.name());
         match base {
@@ -247,6 +248,8 @@ impl Sql {
     pub fn rows(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Rows {
         let Sql { was, base, shards, mode, options, patience } = self;
         let (sql, params) = (sql.into(), params.into_params());
+        let what = || What::Statement(sql.clone(), base.shown());
+        let mark = was.note(Instant::now(), options.rule, CallSource::Members, what);
         let (deadline, asker, rule, party) = (was.deadline(), was.rule(), options.rule, was.request.party);
         let shared = (mode == ConnMode::Pipelined).then_some("pipelined()");
         let refused = options.of_finished_answers().or(shared).map(|what| {
@@ -274,6 +277,6 @@ impl Sql {
                 })
             }
         };
-        Rows::new(was, name, rows.under(rule), rule, is_single)
+        Rows::new((was, mark), name, rows.under(rule), rule, is_single)
     }
 }

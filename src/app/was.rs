@@ -26,7 +26,7 @@ use super::routing::route::{Route, RouteInfo};
 use super::routing::table::RouteEntry;
 use super::services::Services;
 use super::sql::Sql;
-use super::trace::Trace;
+use super::trail::Trail;
 use crate::ipc::messages::Wish;
 use crate::ipc::recorder::Announcement;
 
@@ -65,8 +65,7 @@ pub struct RequestContext {
     pub(super) services: Arc<Services>,
     pub(super) budget: Budget,
     pub(crate) coverage: RequestCoverage,
-    /// Only in devel mode.
-    pub(super) trace: Option<Box<Trace>>,
+    pub(crate) trail: Trail,
 }
 
 /// The placeholder for a request without a route, which gets an error page.
@@ -336,11 +335,6 @@ impl RequestContext {
     /// The definition of the route that answers.
     pub(crate) fn definition(&self) -> &'static Route {
         self.route
-    }
-
-    /// The record of this request in devel mode.
-    pub(crate) fn trace(&self) -> Option<&Trace> {
-        self.trace.as_deref()
     }
 
     /// The configuration keys that have changed and take effect only after a restart.

@@ -13,7 +13,7 @@
 
 mod findings;
 mod live;
-mod page;
+pub(super) mod page;
 mod sections;
 mod table;
 mod view;

@@ -35,6 +35,8 @@ pub(super) enum Command {
     Log(LogArgs),
     /// Shows a running instance: its processes, what they do, since when
     Status(Status),
+    /// Lists the requests of a running instance that were slow, failed or partial, or tells one of them
+    Trail(TrailArgs),
     /// One process of an instance (started by its supervisor)
     #[command(hide = true)]
     Process(Which),
@@ -133,6 +135,18 @@ pub(super) struct Status {
     /// One part of that, as JSON: `cluster:mysearch`, `requests`
     #[arg(long, value_name = "NAME")]
     pub(super) part: Option<String>,
+}
+
+/// Which record of a request.
+#[derive(Debug, Args)]
+pub(super) struct TrailArgs {
+    /// The id of the request: X-Request-Id, `request=` in the log; without it there is a list
+    pub(super) id: Option<String>,
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// The levels of the log.

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::args::{Tell, Which};
 use super::program::{Program, fail, print};
 use super::shown::{described, troubles};
+use super::trail;
 use crate::config::{Loaded, ServerSettings, read_time};
 use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand as Order, LogLevels, VERSION};
 use crate::ipc::{Line, LineError};
@@ -131,6 +132,33 @@ pub(super) fn log(program: &Program, which: &Which, levels: &str, lasting: &str)
         Ok(answer) => fail(&format!("error: {}: {}", target.name, answer.text)),
         Err(error) => fail(&format!("error: {error}")),
     }
+}
+
+/// Shows the records of requests: a list, or those of the request with this id.
+pub(super) fn trail(program: &Program, which: &Which, id: Option<&str>, as_json: bool) -> ExitCode {
+    let target = match target(program, which) {
+        Ok(target) => target,
+        Err(report) => return fail(&report),
+    };
+    let status = match target.ask(Order::Status, false) {
+        Ok(answer) if !answer.is_done => return fail(&format!("error: {}: {}", target.name, answer.text)),
+        Ok(answer) => answer.status,
+        Err(error) => return fail(&format!("error: {error}")),
+    };
+    let part = id.map_or_else(|| "trail".to_owned(), |id| format!("trail:{id}"));
+    let Some(tree) = target.tree(&status, Some(&part)) else {
+        return fail(&format!("error: {}: no process has answered", target.name));
+    };
+    let records = tree["trail"].as_array().map(Vec::as_slice).unwrap_or_default();
+    match id {
+        Some(id) if records.is_empty() => {
+            return fail(&format!("error: no process has a record of the request {id:?}"));
+        }
+        _ if as_json => print(&format!("{tree:#}")),
+        Some(_) => records.iter().for_each(|record| print(&trail::whole(record))),
+        None => print(&trail::listed(records)),
+    }
+    ExitCode::SUCCESS
 }
 
 /// Shows a running instance.

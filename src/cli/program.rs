@@ -88,6 +88,9 @@ impl Program {
             Some(Command::Status(status)) => {
                 instance::status(&self, &status.which.or(&arguments.site), status.json, status.part.as_deref())
             }
+            Some(Command::Trail(trail)) => {
+                instance::trail(&self, &trail.which.or(&arguments.site), trail.id.as_deref(), trail.json)
+            }
             Some(Command::Process(which)) => run::process(self, &which),
             Some(Command::Adopt(which)) => run::adopt(self, &which),
             Some(Command::Rehearse(which)) => run::rehearse(self, &which),

@@ -75,7 +75,7 @@ pub(super) fn troubles(tree: Option<&Value>) -> String {
 }
 
 /// A moment of Unix time, in UTC: `2026-11-29T14:03:10Z`.
-fn moment(seconds: i64) -> String {
+pub(super) fn moment(seconds: i64) -> String {
     let Ok(at) = time::OffsetDateTime::from_unix_timestamp(seconds) else { return String::new() };
     let (year, month, day) = at.to_calendar_date();
     let (hour, minute, second) = at.to_hms();

@@ -242,6 +242,14 @@ pub(super) const INTROSPECTION: Key = key(
     "who may ask what methods there are: `admin` (if not given), `public` (everybody) or `off` (nobody)",
 );
 
+pub(super) const SLOW: Key =
+    key("slow", time(0, HOUR), "1", "from when on a request is slow, and a record of it is kept");
+pub(super) const TRACE_RING: Key = key(
+    "trace_ring",
+    size(0, 1024 * MIB),
+    "1m",
+    "bytes of records of slow, failed and partial requests, of all processes together; 0 keeps none",
+);
 pub(super) const METRICS: Key = key(
     "metrics",
     KeyKind::Text,
@@ -599,6 +607,8 @@ pub const SERVER: &[Key] = &[
     MAX_BATCH_ANSWER,
     INTROSPECTION,
     METRICS,
+    SLOW,
+    TRACE_RING,
     ACCESS_LOG,
     MAX_HEAD,
     MAX_TARGET,

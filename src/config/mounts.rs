@@ -23,7 +23,7 @@ use super::spelling::nearest;
 /// The word before the path.
 const WORD: &str = "mount";
 /// The mounts that no line of a conf makes.
-const OWN: [&str; 4] = ["/status", "/status/methods", "/status.json", "/metrics"];
+const OWN: [&str; 5] = ["/status", "/status/methods", "/status/trail", "/status.json", "/metrics"];
 
 /// What a conf says of one mount. A key that is not given is that of the next shorter section.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

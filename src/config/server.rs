@@ -76,6 +76,8 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         max_batch_answer: reading.count(section, &keys::MAX_BATCH_ANSWER),
         introspection: introspection(reading, section),
         metrics: metrics(reading, section),
+        slow: reading.time(section, &keys::SLOW),
+        trace_ring: reading.count(section, &keys::TRACE_RING),
         access_log: reading.file(section, &keys::ACCESS_LOG),
         tls: None,
         hsts: None,

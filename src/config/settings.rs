@@ -100,6 +100,10 @@ pub struct ServerSettings {
     pub max_batch_answer: usize,
     /// The clients that may list the methods.
     pub introspection: Introspection,
+    /// From when on a request is slow.
+    pub slow: Duration,
+    /// Bytes of records of requests, of all processes together; 0 for none.
+    pub trace_ring: usize,
     /// The clients that may read `/metrics`.
     pub metrics: MetricsAccess,
     /// File of the access log; `None` for no access log.
@@ -324,6 +328,8 @@ impl Default for ServerSettings {
             max_batch_answer: default_count(&keys::MAX_BATCH_ANSWER),
             introspection: Introspection::default(),
             metrics: MetricsAccess::default(),
+            slow: Duration::from_secs(1),
+            trace_ring: 1 << 20,
             access_log: None,
             tls: None,
             hsts: None,

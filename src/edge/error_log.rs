@@ -31,11 +31,13 @@ pub(crate) fn logged(was: &Was, mut answer: Answer) -> Answer {
             was.coverage.fail();
             error.set_handler(was.definition());
             log(&was.request, error);
+            was.trail.failed(error);
         }
         Answer::Instead(instead) => {
             was.coverage.fail();
             instead.error.set_handler(was.definition());
             log(&was.request, &mut instead.error);
+            was.trail.failed(&instead.error);
         }
         _ => {}
     }

@@ -19,6 +19,7 @@ use tera::{Context, Tera};
 use super::thread::ServingThread;
 use super::{partial, problem, respond};
 use crate::app::error::place::is_foreign;
+use crate::app::trail::waterfall;
 use crate::app::{Error, Excerpt, Failure, TemplateError, Was};
 use crate::observe::log::one_line;
 use crate::observe::panics::{Panicked, catch};
@@ -31,6 +32,7 @@ static PAGES: LazyLock<Tera> = LazyLock::new(|| {
         ("layout.html", include_str!("../../templates/errors/layout.html")),
         ("error.html", include_str!("../../templates/errors/error.html")),
         ("devel.html", include_str!("../../templates/errors/devel.html")),
+        (waterfall::NAME, waterfall::COMPONENT),
     ]);
     added.expect("the built-in pages are tested");
     pages
@@ -83,7 +85,7 @@ pub(crate) fn plain(failure: &Failure) -> String {
 /// The detailed page.
 fn telling(was: &Was, error: &Error, failure: &Failure) -> String {
     let route = was.definition();
-    let (arguments, calls) = was.trace().map(|trace| trace.recorded()).unwrap_or_default();
+    let trail = waterfall::of(was);
     let mut headers: Vec<(&str, String)> =
         was.request.get_headers().map(|(name, value)| (name, shown(name, &value))).collect();
     // Their table has another order in each process.
@@ -116,8 +118,7 @@ fn telling(was: &Was, error: &Error, failure: &Failure) -> String {
             None => client.to_string(),
         }),
         "headers": headers,
-        "arguments": arguments,
-        "calls": calls,
+        "trail": trail,
         "routes": routes,
         "restart": was.restart_needed(),
     });

@@ -12,8 +12,8 @@ use crate::observe::panics::{Catching, Panicked, catch};
 
 /// Runs a handler and the hooks around it.
 pub(crate) async fn run(thread: &ServingThread, was: &Was, entry: &RouteEntry, bind: &mut Bind) -> Answer {
-    if let Some(trace) = was.trace() {
-        trace.called_with(bind.shown());
+    if was.app().is_devel() {
+        was.trail.called_with(bind.shown());
     }
     if entry.levels.is_empty() {
         return handle(thread, was, entry.route, bind).await;

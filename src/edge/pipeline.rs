@@ -26,7 +26,8 @@ use super::{arguments, body, error_log, invoke, respond, sessions};
 use crate::app::reply::sse::END_ID;
 use crate::app::routing::pattern::canonical;
 use crate::app::routing::router::MatchedRoute;
-use crate::app::{Answer, Bind, Error, Face, NO_ROUTE, Request, RequestBuilder, Session};
+use crate::app::trail::TrailPlace;
+use crate::app::{Answer, Bind, Error, Face, NO_ROUTE, Request, RequestBuilder, RequestContext, Session};
 use crate::connection::{Incoming, Tunnel};
 use crate::observe::route_counts::{ServedBy, Serving};
 use crate::proxy;
@@ -50,6 +51,7 @@ pub(crate) async fn web(
             Ok(elsewhere) => Box::pin(uncalled(thread, elsewhere, builder, payload, incoming, serving)).await,
             Err(file) => {
                 serving.set(ServedBy::FILES);
+                builder.answered(TrailPlace::Files, file.status().as_u16());
                 *file
             }
         },
@@ -148,7 +150,7 @@ async fn call(
 async fn uncalled(
     thread: &ServingThread,
     dispatch: Result<Dispatch<'_>, Error>,
-    builder: RequestBuilder,
+    mut builder: RequestBuilder,
     payload: Payload,
     incoming: &mut Incoming,
     serving: &Serving,
@@ -160,6 +162,7 @@ async fn uncalled(
             match thread.actix.service(&thread.site, incoming, builder.request()).await {
                 Ok(Some(answer)) => {
                     serving.set(ServedBy::SERVICES);
+                    builder.answered(TrailPlace::Services, answer.status().as_u16());
                     answer
                 }
                 Ok(None) => {
@@ -187,8 +190,11 @@ async fn uncalled(
             serving.set(thread.routes.of(at, 0));
             let path = canonical(builder.request().uri.path()).into_owned();
             let tunnel = incoming.extensions_mut().remove::<Tunnel>();
-            match passed(thread, at, &path, builder.request(), payload, tunnel).await {
-                Ok(reply) => reply,
+            match passed(thread, at, &path, builder.pass(at), payload, tunnel).await {
+                Ok(reply) => {
+                    builder.answered(TrailPlace::Members, reply.status().as_u16());
+                    reply
+                }
                 Err(error) => refuse(thread, builder, error).await,
             }
         }
@@ -212,18 +218,19 @@ async fn passed(
     thread: &ServingThread,
     at: usize,
     path: &str,
-    request: &Request,
+    request: &RequestContext,
     payload: Payload,
     tunnel: Option<Tunnel>,
 ) -> Result<HttpResponse, Error> {
     let mount = &thread.site.router.mounts()[at];
     let to = mount.passed.as_ref().ok_or_else(|| nothing_at(path))?;
-    proxy::pass(&thread.services, (mount, to), path, request, payload, tunnel).await
+    proxy::pass((mount, to), path, request, payload, tunnel).await
 }
 
 /// The reply to an error before the handler was called.
 async fn refuse(thread: &ServingThread, builder: RequestBuilder, mut error: Error) -> HttpResponse {
     error_log::log(builder.request(), &mut error);
+    builder.failed(&error);
     match thread.site.router.app_at(&canonical(builder.request().uri.path())) {
         Some(mount) => {
             let was = builder.ready(Face::Web, Session::default(), &NO_ROUTE, mount);

@@ -16,6 +16,7 @@ use super::thread::ServingThread;
 use super::{error_page, files, kept, partial, problem};
 use crate::app::coverage::Audience;
 use crate::app::request::id::X_REQUEST_ID;
+use crate::app::trail::server_timing;
 use crate::app::{Answer, Content, Error, ErrorOverride, Face, Failure, Parts, Request, Response, Streaming, Was};
 use crate::observe::log::one_line;
 
@@ -26,7 +27,23 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 /// Makes the web's reply from an answer.
 pub(crate) async fn web(thread: &ServingThread, was: &Was, answer: Answer) -> HttpResponse {
     let reply = reply(thread, was, answer).await;
-    partial::with_headers(was, reply)
+    noted(was, partial::with_headers(was, reply))
+}
+
+/// Notes the answer for the record of its request. Who gets an answer that will be kept learns the id to find it by.
+fn noted(was: &Was, mut reply: HttpResponse) -> HttpResponse {
+    if !was.trail.is_wanted() {
+        return reply;
+    }
+    was.answered(reply.status().as_u16());
+    if was.request.known_id().is_none() && was.is_to_be_kept() {
+        was.request.request_id();
+        with_id(&was.request, &mut reply);
+    }
+    if let Some(value) = server_timing::value(was) {
+        append(&mut reply, server_timing::NAME, &value);
+    }
+    reply
 }
 
 async fn reply(thread: &ServingThread, was: &Was, answer: Answer) -> HttpResponse {

@@ -79,6 +79,7 @@ pub(super) async fn run(
     };
     let result = document(error_log::logged(&was, answer), was.audience());
     thread.counts.rpc(result.is_err());
+    was.answered(200);
     (Some(was), result)
 }
 

@@ -73,6 +73,7 @@ pub(super) fn start(open: &OpenSite, thread: usize) -> Arc<Services> {
         runtime: tokio::runtime::Handle::current(),
         lifecycle: open.process.lifecycle.clone(),
         recorder: open.process.recorder.clone(),
+        trails: open.process.trails.clone(),
         proxies: Some(&server.trusted_proxies)
             .filter(|trusted| !trusted.is_empty())
             .map(|trusted| Arc::new(trusted.clone())),

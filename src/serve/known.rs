@@ -7,6 +7,7 @@ use skitai_wire::{Map, Value};
 use crate::app::blocking_pool::BlockingPool;
 use crate::app::registry::Registry;
 use crate::app::routing::mount::Mount;
+use crate::app::trail::keeper::TrailKeeper;
 use crate::edge::watchdog::{self, ThreadHold};
 use crate::forward::Forward;
 use crate::observe::counts::Counts;
@@ -23,6 +24,7 @@ pub(super) struct Known {
     pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) apps: Arc<MountedApps>,
     pub(super) forward: Option<Arc<Forward>>,
+    pub(super) trails: Option<Arc<TrailKeeper>>,
 }
 
 impl Known {
@@ -40,7 +42,14 @@ impl Known {
             ("objects", self.objects.tree()),
         ];
         let forward = self.forward.as_ref().map(|forward| ("forward_proxy", forward.tree()));
-        Map(known.into_iter().chain(certificates).chain(forward).map(|(name, value)| (name.into(), value)).collect())
+        let trails = self.trails.as_ref().map(|trails| ("records", trails.ring().tree()));
+        Map(known
+            .into_iter()
+            .chain(certificates)
+            .chain(forward)
+            .chain(trails)
+            .map(|(name, value)| (name.into(), value))
+            .collect())
     }
 }
 

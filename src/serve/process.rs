@@ -20,6 +20,7 @@ use crate::app::blocking_pool::BlockingPool;
 use crate::app::closing::Lifecycle;
 use crate::app::routing::mount::Mount;
 use crate::app::routing::router::Router;
+use crate::app::trail::keeper::TrailKeeper;
 use crate::app::{App, Wasc};
 use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
@@ -72,6 +73,8 @@ pub(crate) struct Process {
     pub(crate) budgets: Option<Arc<Budgets>>,
     /// Where this process says what it does, for its supervisor.
     pub(crate) recorder: Option<Arc<Recorder>>,
+    /// Who keeps the records of requests; `None` if nobody does.
+    pub(crate) trails: Option<Arc<TrailKeeper>>,
     /// One per thread, by its number: a changed configuration continues them, and the end flushes their buffers.
     pub(super) logs: Mutex<HashMap<usize, Arc<AccessLog>>>,
 }

@@ -9,7 +9,7 @@ use skitai_actors::cluster::Health;
 use skitai_actors::db::Budgets;
 use skitai_actors::kit::{ActorRef, Admission};
 use skitai_actors::spec::DbSpec;
-use skitai_actors::status::{Registry, Siblings, StatusActor};
+use skitai_actors::status::{Recall, Registry, Siblings, StatusActor};
 use skitai_wire::{Map, Value};
 
 use super::fleet::Fleet;
@@ -25,8 +25,9 @@ use crate::app::routing::mount::Mount;
 use crate::app::routing::router::Router;
 use crate::app::routing::table::RouteMatch;
 use crate::app::site::Site;
+use crate::app::trail::keeper::TrailKeeper;
 use crate::app::{App, Wasc};
-use crate::builtin::{self, admin, methods, metrics};
+use crate::builtin::{self, admin, methods, metrics, trail};
 use crate::config::{Declared, Introspection, Loaded, MetricsAccess, ServerSettings, Settings};
 use crate::edge::gate::Gates;
 use crate::edge::large::Bodies;
@@ -75,6 +76,8 @@ impl std::fmt::Debug for OpenSite {
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// The path of the status page.
 const STATUS: &str = "/status";
+/// The path of the records of requests.
+const TRAIL: &str = "/status/trail";
 /// The path of the same for programs.
 const STATUS_JSON: &str = "/status.json";
 /// The path of the figures for monitoring.
@@ -121,6 +124,7 @@ impl OpenSite {
             let app = admin::app();
             mounts.push(own_mount(STATUS, &app, &server)?);
             apps.push(app);
+            mounts.push(own_mount(TRAIL, &trail::app(), &server)?);
             if !is_taken(&mounts, STATUS_JSON) {
                 mounts.push(own_mount(STATUS_JSON, &admin::json(), &server)?);
             }
@@ -150,6 +154,8 @@ impl OpenSite {
         let forward = Forward::of(&server);
         let (routes, mounted) = (Arc::<RouteCounts>::default(), Arc::<MountedApps>::default());
         let blocking = Arc::<BlockingPool>::default();
+        // The processes share out the room.
+        let trails = TrailKeeper::new(server.trace_ring / server.processes).map(Arc::new);
         let status = {
             let (reporters, about, siblings) = (reporters.clone(), about(&server), place.siblings);
             let known = Known {
@@ -161,11 +167,13 @@ impl OpenSite {
                 certificates: place.certificates.clone(),
                 apps: mounted.clone(),
                 forward: forward.clone(),
+                trails: trails.clone(),
             };
             let known: Arc<dyn Fn() -> Map + Send + Sync> = Arc::new(move || known.tree());
+            let recall = trails.clone().map(|trails| -> Recall { Arc::new(move |id| trails.ring().told(id)) });
             ActorRef::open("status", Admission::default(), move || {
                 let actor = StatusActor::new(reporters.clone(), about.clone());
-                actor.beside(known.clone()).among(siblings.clone())
+                actor.beside(known.clone()).among(siblings.clone()).recalling(recall.clone())
             })
         };
         let polled = mounts.iter().filter_map(|mount| mount.app.as_ref());
@@ -196,6 +204,7 @@ impl OpenSite {
             log_files: LogFiles::default(),
             budgets: place.budgets,
             recorder: place.recorder,
+            trails,
             logs: Mutex::default(),
         });
         process.mounted.set(&mounts);

@@ -98,7 +98,7 @@ pub(super) fn keep_of_process(server: &mut ServerSettings, began: &ServerSetting
         };
     }
     keep!(threads, processes, name, securekey, admin_password, devel, num_result_cache_max, access_log);
-    keep!(introspection, metrics, previous_securekeys, umask);
+    keep!(introspection, metrics, trace_ring, previous_securekeys, umask);
     keep_listening(server, began, &mut changed);
     keep!(drain_delay, drain_idle, drain_timeout, supervise, user, group, start_timeout);
     changed.extend(changes_of_tls(server.tls.as_ref(), began.tls.as_ref()).into_iter().map(str::to_owned));

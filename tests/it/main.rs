@@ -126,6 +126,7 @@ mod supervised;
 mod systemd;
 mod tiers;
 mod tls;
+mod trail;
 mod twins;
 mod uploads;
 mod validator;

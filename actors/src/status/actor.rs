@@ -15,7 +15,7 @@ use super::registry::{Registered, Registry};
 use super::siblings::Siblings;
 use super::snapshot::{Heard, Snapshot, SnapshotReply};
 use super::tree;
-use super::wanted::{BESIDE_BY_NAME, OF_ACTORS, StatusFilter, TOP, TreePath, meanings};
+use super::wanted::{BESIDE_BY_NAME, OF_ACTORS, RECALLED, StatusFilter, TOP, TreePath, meanings};
 use crate::kit::report::ActorReport;
 use crate::kit::{ActorRef, Answers, Responder};
 
@@ -65,6 +65,9 @@ pub async fn snapshot(actor: &ActorRef<StatusActor>, filter: Option<String>, wit
 /// Makes what is known beside the actors, by top-level keys of the tree.
 type Beside = Arc<dyn Fn() -> Map + Send + Sync>;
 
+/// Tells records of requests: the newest in short, or all of the request with this id.
+pub type Recall = Arc<dyn Fn(Option<&str>) -> Value + Send + Sync>;
+
 /// The actor that asks all others. One per process.
 pub struct StatusActor {
     asking: Asking,
@@ -77,6 +80,7 @@ pub struct StatusActor {
 struct Asking {
     registry: Arc<Registry>,
     beside: Beside,
+    recall: Option<Recall>,
     ledger: Arc<Mutex<Ledger>>,
     /// How many snapshots there have been.
     snapshots: Arc<AtomicU64>,
@@ -93,7 +97,7 @@ impl StatusActor {
     pub fn new(registry: Arc<Registry>, about: Value) -> StatusActor {
         let beside: Beside = Arc::new(|| Map(Vec::new()));
         StatusActor {
-            asking: Asking { registry, beside, ledger: Arc::default(), snapshots: Arc::default() },
+            asking: Asking { registry, beside, recall: None, ledger: Arc::default(), snapshots: Arc::default() },
             about,
             siblings: None,
         }
@@ -102,6 +106,12 @@ impl StatusActor {
     /// Adds what is known beside the actors: `requests`, `held` and `certificates` of the tree.
     pub fn beside(mut self, beside: Beside) -> StatusActor {
         self.asking.beside = beside;
+        self
+    }
+
+    /// Adds records of requests: `trail` of the tree, for who asks for it by that name.
+    pub fn recalling(mut self, recall: Option<Recall>) -> StatusActor {
+        self.asking.recall = recall;
         self
     }
 
@@ -191,13 +201,11 @@ impl Asking {
             silent.filter_map(|heard| Some((heard.name.clone(), ledger.last(heard.thread, &heard.name)?.clone())));
         let gone = ledger.gone().filter(|(name, _)| is_wanted(name)).map(|(name, value)| (name.clone(), value.clone()));
         let counted = gone.chain(silent).collect();
-        Snapshot {
-            facts: process::facts(&self.registry),
-            heard,
-            counted,
-            beside: (self.beside)(),
-            ..Snapshot::new(number, threads)
+        let mut beside = (self.beside)();
+        if let (Some(recall), Some(of)) = (&self.recall, wanted.and_then(StatusFilter::recalled)) {
+            beside.0.push((RECALLED.into(), recall(of)));
         }
+        Snapshot { facts: process::facts(&self.registry), heard, counted, beside, ..Snapshot::new(number, threads) }
     }
 
     /// What a filter means, if there is something at it.
@@ -205,6 +213,8 @@ impl Asking {
         let is_there = |path: &TreePath| {
             let mut of_actors = actors.iter().map(|actor| TreePath::of_actor(&actor.reporter.name()));
             match &path.name {
+                // Another process may have it.
+                Some(_) if path.top == RECALLED => true,
                 None if !OF_ACTORS.contains(&path.top) && TOP.contains(&path.top) => true,
                 Some(name) if BESIDE_BY_NAME.contains(&path.top) => {
                     (self.beside)().get(path.top).is_some_and(|things| things.get(name).is_some())

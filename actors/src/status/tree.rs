@@ -9,7 +9,10 @@ use super::counters::still_there;
 use super::merge::merged;
 use super::siblings::FromSiblings;
 use super::snapshot::{Heard, Snapshot};
-use super::wanted::{BESIDE, TOP, TreePath};
+use super::wanted::{BESIDE, RECALLED, TOP, TreePath};
+
+/// Records that a list of them has.
+const LISTED: usize = 50;
 
 /// The processes that have answered, the asked one first, and what others had counted.
 struct Processes<'s> {
@@ -146,7 +149,14 @@ impl<'s> Processes<'s> {
                 let entries = value.as_list().unwrap_or_default().iter();
                 entries.map(|entry| of_process(*pid, entry))
             });
-            return Some(Value::List(entries.collect()));
+            let mut entries: Vec<Value> = entries.collect();
+            if top == RECALLED {
+                // Of all processes the newest, newest first.
+                let at = |entry: &Value| entry.get("at").and_then(Value::as_f64).unwrap_or_default();
+                entries.sort_by(|one, other| at(other).total_cmp(&at(one)));
+                entries.truncate(LISTED);
+            }
+            return Some(Value::List(entries));
         }
         let told: Vec<Value> = of_all.iter().map(|(_, value)| (*value).clone()).collect();
         (!told.is_empty()).then(|| {

@@ -56,7 +56,7 @@ impl TreePath {
 }
 
 /// The top-level keys of the tree, in its order.
-pub(super) const TOP: [&str; 21] = [
+pub(super) const TOP: [&str; 23] = [
     "about",
     "process",
     "processes",
@@ -78,15 +78,31 @@ pub(super) const TOP: [&str; 21] = [
     "objects",
     "certificates",
     "forward_proxy",
+    "records",
+    RECALLED,
 ];
+
+/// Records of single requests, which are told only if they are asked for: those of all processes, or of one request.
+pub(super) const RECALLED: &str = "trail";
 
 /// Those that actors are beneath.
 pub(super) const OF_ACTORS: [&str; 5] = ["cache", "sessions", "web", "adhoc-db", "others"];
 /// Those that are known beside the actors.
-pub(super) const BESIDE: [&str; 9] =
-    ["apps", "cachefs", "requests", "routes", "queue", "held", "objects", "certificates", "forward_proxy"];
+pub(super) const BESIDE: [&str; 11] = [
+    "apps",
+    "cachefs",
+    "requests",
+    "routes",
+    "queue",
+    "held",
+    "objects",
+    "certificates",
+    "forward_proxy",
+    "records",
+    RECALLED,
+];
 /// Of these, the ones that have things by name.
-pub(super) const BESIDE_BY_NAME: [&str; 3] = ["apps", "routes", "objects"];
+pub(super) const BESIDE_BY_NAME: [&str; 4] = ["apps", "routes", "objects", RECALLED];
 
 /// Names of the original Skitai, and the parts that have here what it showed under each.
 const ORIGINAL: [(&str, &[&str]); 4] = [
@@ -105,6 +121,11 @@ impl StatusFilter {
     /// Whether it selects an actor.
     pub(super) fn has_actor(&self, name: &str) -> bool {
         self.0.iter().any(|path| path.top == "actors" || TreePath::of_actor(name).is_within(path))
+    }
+
+    /// The record that it asks for: `Some(None)` for a list of them.
+    pub(super) fn recalled(&self) -> Option<Option<&str>> {
+        self.0.iter().find(|path| path.top == RECALLED).map(|path| path.name.as_deref())
     }
 
     /// What it selects of a whole tree.

@@ -68,7 +68,7 @@ fn arrivals(task: Task, until: Instant) -> impl Stream<Item = Outcome> + Send {
                 outcome.latency = made.elapsed();
             }
             recorded.came(index, &mut outcome);
-            Task::remember(&was, mark, std::slice::from_ref(&outcome));
+            was.trail.came(mark, std::slice::from_ref(&outcome));
             Some((outcome, (replies, recorded, was)))
         })
     })

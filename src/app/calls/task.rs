@@ -15,7 +15,8 @@ use super::caching::Caching;
 use super::results::{AllFailed, Answered, Results};
 use crate::app::coverage::record;
 use crate::app::coverage::record::RecordedCall;
-use crate::app::trace::Mark;
+use crate::app::trail::Mark;
+use crate::app::trail::noted::{CallSource, age};
 use crate::app::was::Was;
 
 /// Hands a call to its actor, now.
@@ -51,7 +52,7 @@ struct PendingCall {
     made: Instant,
     /// The number of members while they are waited for.
     awaited: Option<usize>,
-    /// Its entry in the trace of devel mode.
+    /// Its entry in the trail of the request.
     mark: Option<Mark>,
 }
 
@@ -78,8 +79,8 @@ impl Task {
         dispatch: impl StartCall,
     ) -> Task {
         let Options { on_arrival, cache, rule, what } = options;
-        let mark = was.trace().zip(what).and_then(|(trace, what)| trace.call(&what, was.request.begun));
         let (made, single) = (Instant::now(), spread == Spread::One);
+        let mark = what.and_then(|what| was.trail.call(made, what, rule, CallSource::Members));
         let mut call = PendingCall::new(was, name, None, rule, single, made);
         call.mark = mark;
         let ttl = cache.filter(|_| caching.is_some());
@@ -91,6 +92,7 @@ impl Task {
                     None
                 }
                 Begun::Follow(follower) => {
+                    call.was.trail.comes_from(mark, CallSource::Equal);
                     call.following = Some(Following(follower, on_arrival, Box::new(dispatch)));
                     (call.caching, call.ttl) = (caching, ttl);
                     return Task { call };
@@ -101,7 +103,10 @@ impl Task {
         };
         match hit {
             // An answer from the cache is not stored again, or it would never expire.
-            Some(outcomes) => call.replies = Some(Replies::ready(outcomes.to_vec())),
+            Some(outcomes) => {
+                call.was.trail.comes_from(mark, age(&outcomes));
+                call.replies = Some(Replies::ready(outcomes.to_vec()));
+            }
             None => {
                 call.replies = Some(dispatch(on_arrival, made).under(rule));
                 (call.caching, call.ttl) = (caching, ttl);
@@ -196,14 +201,7 @@ impl Task {
         }
     }
 
-    /// Records the outcomes in the trace of devel mode.
-    pub(crate) fn remember(was: &Was, mark: Option<Mark>, outcomes: &[Outcome]) {
-        if let (Some(trace), Some(mark)) = (was.trace(), mark) {
-            trace.came(mark, outcomes, was.request.begun);
-        }
-    }
-
-    /// The request it belongs to, and its entry in that request's trace.
+    /// The request it belongs to, and its entry in that request's trail.
     pub(crate) fn origin(&self) -> (Was, Option<Mark>) {
         (self.call.was.clone(), self.call.mark)
     }
@@ -229,14 +227,14 @@ impl PendingCall {
         Box::new(PendingCall { was, replies, following, caching, ttl, leader, rule, name, single, made, awaited, mark })
     }
 
-    /// Waits for the outcomes and records them: for the coverage of the request, and in devel mode for its trace.
+    /// Waits for the outcomes and records them: for the coverage of the request, and for its trail.
     async fn gather(&mut self, until: Instant) -> Vec<Outcome> {
         // If the handler gives the wait up, the call is recorded when it is dropped.
         self.awaited = Some(self.replies.as_ref().map_or(1, Replies::len));
         let mut outcomes = self.outcomes(until).await;
         self.awaited = None;
         record::place(&self.was, &mut outcomes, self.single);
-        Task::remember(&self.was, self.mark, &outcomes);
+        self.was.trail.came(self.mark, &outcomes);
         record::record(&self.was, self.name.clone(), &outcomes, self.rule);
         outcomes
     }
@@ -272,7 +270,10 @@ impl PendingCall {
             }
             // The leader has failed or given up: one of its followers becomes the leader.
             match self.caching.as_ref().map(|caching| caching.store().begin(caching.key())) {
-                Some(Begun::Hit(outcomes)) => return Some(outcomes.to_vec()),
+                Some(Begun::Hit(outcomes)) => {
+                    self.was.trail.comes_from(self.mark, age(&outcomes));
+                    return Some(outcomes.to_vec());
+                }
                 Some(Begun::Follow(follower)) if Instant::now() < until => {
                     following = Following(follower, on_arrival, dispatch);
                     continue;
@@ -280,6 +281,7 @@ impl PendingCall {
                 Some(Begun::Lead(lead)) => self.leader = Some(lead),
                 _ => {}
             }
+            self.was.trail.comes_from(self.mark, CallSource::Members);
             self.replies = Some(dispatch(on_arrival, Instant::now()).under(self.rule));
             return None;
         }
@@ -288,6 +290,12 @@ impl PendingCall {
 
 impl Drop for PendingCall {
     fn drop(&mut self) {
+        if let (Some(mark), Some(replies)) = (self.mark, self.replies.take_if(|replies| !replies.is_done())) {
+            let mut outcomes = replies.abandon();
+            outcomes.iter_mut().for_each(Outcome::abandon_if_open);
+            record::place(&self.was, &mut outcomes, self.single);
+            self.was.trail.came(Some(mark), &outcomes);
+        }
         if let Some(members) = self.awaited {
             // Nothing has arrived that the handler could use, so all of it counts as cancelled.
             drop(RecordedCall::new(self.was.clone(), self.name.clone(), self.rule, members, self.single));

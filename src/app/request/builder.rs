@@ -9,9 +9,11 @@ use super::session::Session;
 use crate::app::calls::budget;
 use crate::app::calls::budget::Budget;
 use crate::app::coverage::RequestCoverage;
+use crate::app::error::Error;
 use crate::app::routing::route::Route;
 use crate::app::routing::router::MatchedRoute;
 use crate::app::services::Services;
+use crate::app::trail::{Trail, TrailPlace};
 use crate::app::was::{Face, NO_ROUTE, RequestContext, Was};
 
 /// A request before its handler gets it: a [`Was`] that is not shared yet. It is filled in place, because moving it
@@ -24,6 +26,7 @@ impl RequestBuilder {
         let cookie = Cookies::of(&request.headers);
         // The budget is set once the route is known.
         let budget = Budget::none(request.begun);
+        let trail = Trail::new(services.trails.is_some());
         let (response, session) = (ResponseHead::default(), Session::default());
         RequestBuilder(Arc::new(RequestContext {
             request,
@@ -37,7 +40,7 @@ impl RequestBuilder {
             services,
             budget,
             coverage: RequestCoverage::default(),
-            trace: None,
+            trail,
         }))
     }
 
@@ -51,6 +54,23 @@ impl RequestBuilder {
 
     pub(crate) fn request_mut(&mut self) -> &mut Request {
         &mut self.inner().request
+    }
+
+    /// Notes the answer of who is no route of an app.
+    pub(crate) fn answered(&self, place: TrailPlace, status: u16) {
+        self.0.trail.served_by(place);
+        self.0.answered(status);
+    }
+
+    /// Notes the error in place of an answer.
+    pub(crate) fn failed(&self, error: &Error) {
+        self.0.trail.failed(error);
+    }
+
+    /// The request is passed on by the mount of this index.
+    pub(crate) fn pass(&mut self, mount: usize) -> &RequestContext {
+        self.inner().mount = mount;
+        &self.0
     }
 
     pub(crate) fn cookie(&self) -> &Cookies {
@@ -70,7 +90,9 @@ impl RequestBuilder {
         let asked = budget::asked(&inner.request.headers);
         inner.budget = Budget::new(own, inner.request.received, asked, inner.request.begun);
         (inner.face, inner.session, inner.route, inner.mount) = (face, session, route, mount);
-        inner.trace = inner.services.site.router.app(mount).is_devel().then(Box::default);
+        if inner.services.site.router.app(mount).is_devel() {
+            inner.trail.want();
+        }
         Was(self.0)
     }
 }

@@ -35,6 +35,7 @@ use crate::app::calls::results::AllFailed;
 use crate::app::coverage::record;
 use crate::app::error::place::placed;
 use crate::app::error::{Error, Result};
+use crate::app::trail::Mark;
 use crate::app::was::Was;
 
 /// How long a reader may pause, unless [`Sql::patience`](crate::app::Sql::patience) sets another time: longer than a
@@ -63,6 +64,7 @@ pub struct Rows<T = Value> {
 struct RecordedRows {
     rows: RowStream,
     was: Was,
+    mark: Option<Mark>,
     name: Arc<str>,
     rule: Rule,
     /// The statement went to one database.
@@ -93,6 +95,7 @@ impl Drop for RecordedRows {
         let ended = self.rows.outcomes();
         let mut outcomes: Vec<Outcome> = ended.map(|ended| ended.map_or_else(unread, Outcome::without_data)).collect();
         record::place(&self.was, &mut outcomes, self.is_single);
+        self.was.trail.came(self.mark, &outcomes);
         record::record(&self.was, self.name.clone(), &outcomes, self.rule);
     }
 }
@@ -112,8 +115,14 @@ impl<T> fmt::Debug for Rows<T> {
 }
 
 impl Rows {
-    pub(crate) fn new(was: Was, name: Arc<str>, rows: RowStream, rule: Rule, is_single: bool) -> Rows {
-        let rows = RecordedRows { rows, was, name, rule, is_single, is_read: false };
+    pub(crate) fn new(
+        (was, mark): (Was, Option<Mark>),
+        name: Arc<str>,
+        rows: RowStream,
+        rule: Rule,
+        is_single: bool,
+    ) -> Rows {
+        let rows = RecordedRows { rows, was, mark, name, rule, is_single, is_read: false };
         Rows { rows, typed: Ok, strict: rule == Rule::AllOrError }
     }
 

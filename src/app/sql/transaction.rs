@@ -8,15 +8,17 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
 use skitai_actors::db::{AdHocTarget, Command, Conversation, ConversationKind, IntoParams, Shards};
-use skitai_actors::kit::Replies;
-use skitai_actors::outcome::deadline;
-use skitai_actors::{Outcome, Reason};
+use skitai_actors::kit::{Replies, Rule};
+use skitai_actors::outcome::{Course, EndedBy, deadline};
+use skitai_actors::{Data, Outcome, Reason};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Base, Sql};
 use crate::app::calls::results::{AllFailed, Answered};
 use crate::app::error::Result;
 use crate::app::error::place::placed;
+use crate::app::trail::noted::{CallSource, What};
+use crate::app::was::Was;
 use skitai_actors::spec::Spread;
 
 /// A transaction, in the closure of [`Sql::tx`]: its [`Connection`], and savepoints. Clones are the same transaction.
@@ -37,6 +39,7 @@ pub struct Connection(CommandChannel);
 /// The channel to the actor that holds the connection.
 #[derive(Clone, Debug)]
 struct CommandChannel {
+    was: Was,
     orders: mpsc::Sender<Command>,
     node: Arc<str>,
     savepoints: Arc<AtomicU32>,
@@ -82,8 +85,8 @@ impl Sql {
             let done = work(Tx(Connection(channel.clone()))).await;
             // The transaction is over when its last command is answered; the actor's final message repeats that answer.
             let answer = match &done {
-                Ok(_) => channel.order(Command::Commit).await,
-                Err(_) => channel.order(Command::Rollback).await,
+                Ok(_) => channel.order("COMMIT", Command::Commit).await,
+                Err(_) => channel.order("ROLLBACK", Command::Rollback).await,
             };
             replies.all(until).await;
             match (done, answer) {
@@ -114,6 +117,7 @@ impl Sql {
 
     async fn open(self, kind: ConversationKind) -> Result<(CommandChannel, Replies<Outcome>), AllFailed> {
         let (was, base, shards) = self.parts();
+        let (made, target) = (Instant::now(), base.shown());
         let (orders, received) = mpsc::channel(WAITING);
         let (ready, readied) = oneshot::channel();
         let (deadline, until) = (was.deadline(), was.latest_wait());
@@ -138,8 +142,18 @@ impl Sql {
             }
         };
         match tokio::time::timeout_at(until.into(), readied).await {
-            Ok(Ok(node)) => Ok((CommandChannel { orders, node, savepoints: Arc::default(), until }, replies)),
-            _ => Err(AllFailed::of(replies.all(until).await)),
+            Ok(Ok(node)) => {
+                let mut course = Course::begun(made);
+                course.end(EndedBy::Answer, Instant::now());
+                let held = Outcome { course: Some(course), ..Outcome::completed(node.clone(), Data::default()) };
+                noted(&was, made, opening(kind).into(), &target, &held);
+                Ok((CommandChannel { was, orders, node, savepoints: Arc::default(), until }, replies))
+            }
+            _ => {
+                let outcomes = replies.all(until).await;
+                outcomes.iter().for_each(|outcome| noted(&was, made, opening(kind).into(), &target, outcome));
+                Err(AllFailed::of(outcomes))
+            }
         }
     }
 }
@@ -148,8 +162,27 @@ impl Sql {
 /// can use that connection.
 const LEAVE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// What the wait for a connection is called.
+fn opening(kind: ConversationKind) -> &'static str {
+    match kind {
+        ConversationKind::Transaction => "BEGIN",
+        ConversationKind::Session => "a connection of its own",
+    }
+}
+
+/// Notes a step of a conversation in the trail of its request.
+fn noted(was: &Was, made: Instant, sql: Cow<'static, str>, target: &Arc<str>, outcome: &Outcome) {
+    let mark = was.note(made, Rule::All, CallSource::Members, || What::Statement(sql, target.clone()));
+    was.trail.came(mark, std::slice::from_ref(outcome));
+}
+
 impl CommandChannel {
-    async fn order(&self, order: impl FnOnce(oneshot::Sender<Outcome>) -> Command) -> Result<Answered, AllFailed> {
+    async fn order(
+        &self,
+        sql: impl Into<Cow<'static, str>>,
+        order: impl FnOnce(oneshot::Sender<Outcome>) -> Command,
+    ) -> Result<Answered, AllFailed> {
+        let made = Instant::now();
         let (answer, answered) = oneshot::channel();
         let outcome = async {
             self.orders.send(order(answer)).await.ok()?;
@@ -165,6 +198,9 @@ impl CommandChannel {
             ),
             Err(_) => deadline::caller_deadline().outcome(self.node.clone()),
         };
+        let course = Some(Course::waited(made, Instant::now()));
+        let outcome = Outcome { course, ..outcome };
+        noted(&self.was, made, sql.into(), &self.node, &outcome);
         if outcome.is_ok() { Ok(Answered { outcome, caching: None }) } else { Err(AllFailed::of(vec![outcome])) }
     }
 }
@@ -179,14 +215,14 @@ impl Tx {
         placed(async move {
             let channel = &self.0.0;
             let number = channel.savepoints.fetch_add(1, Relaxed);
-            channel.order(|answer| Command::Save(number, answer)).await?;
+            channel.order("SAVEPOINT", |answer| Command::Save(number, answer)).await?;
             match work(self.clone()).await {
                 Ok(done) => {
-                    channel.order(|answer| Command::Keep(number, answer)).await?;
+                    channel.order("RELEASE SAVEPOINT", |answer| Command::Keep(number, answer)).await?;
                     Ok(done)
                 }
                 Err(error) => {
-                    channel.order(|answer| Command::Undo(number, answer)).await?;
+                    channel.order("ROLLBACK TO SAVEPOINT", |answer| Command::Undo(number, answer)).await?;
                     Err(error)
                 }
             }
@@ -202,7 +238,7 @@ impl Connection {
         params: impl IntoParams,
     ) -> Result<Answered, AllFailed> {
         let (sql, params) = (sql.into(), params.into_params());
-        self.0.order(|answer| Command::Execute { sql, params, answer }).await
+        self.0.order(sql.clone(), |answer| Command::Execute { sql, params, answer }).await
     }
 
     /// The name of the database, as in outcomes.

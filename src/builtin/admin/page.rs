@@ -56,9 +56,6 @@ pub(super) async fn page(was: &Was, view: &PageView, done: Option<&str>) -> Resu
     let drawn = DrawnPage::of(was, &status, view)?;
     let events = view.address().replacen("/status", "/status/events", 1);
     let page = Page::new("status.html")
-        .with("own", assets::of_status())
-        .with("name", words::text(&status["about"]["name"]))
-        .with("version", words::text(&status["about"]["version"]))
         .with("clock", &drawn.clock)
         .with("at", drawn.at)
         .with("wrong", &drawn.wrong)
@@ -70,10 +67,26 @@ pub(super) async fn page(was: &Was, view: &PageView, done: Option<&str>) -> Resu
         .with("refresh", view.refresh)
         .with("whole", view.whole_address())
         .with("all_rows", view.unsearched_address())
-        .with("has_methods", !status["apps"]["/status/methods"].is_nil())
         .with("done", done.and_then(|id| act_of(&status, id)));
-    Ok(Response::new(200)
+    written(was, 200, page, &status)
+}
+
+/// The reply with another page in the frame of this one.
+pub(in crate::builtin) async fn framed(was: &Was, code: u16, page: Page) -> Result<Response> {
+    let status = was.status(Some("apps")).await;
+    written(was, code, page, &status)
+}
+
+/// The reply, with what the frame shows of the site.
+fn written(was: &Was, code: u16, page: Page, status: &Value) -> Result<Response> {
+    let page = page
+        .with("own", assets::of_status())
+        .with("name", was.services().site.server.name.as_str())
+        .with("version", env!("CARGO_PKG_VERSION"))
+        .with("has_methods", !status["apps"]["/status/methods"].is_nil());
+    Ok(Response::new(code)
         .header("Content-Type", "text/html; charset=utf-8")
+        .header("Cache-Control", "no-store")
         .header("Content-Security-Policy", POLICY)
         .header("X-Content-Type-Options", "nosniff")
         .header("Referrer-Policy", "same-origin")

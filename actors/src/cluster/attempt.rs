@@ -200,12 +200,13 @@ impl<'a> Attempt<'a> {
         course.end(by, now);
         outcome.course = Some(course);
         // An answer that is passed on is as late as its head: the rest is at the pace of its client.
-        let answered = self.progress.get().answered.map_or(now, |(when, _)| when);
+        let head = self.progress.get().answered;
+        let answered = head.map_or(now, |(when, _)| when);
         outcome.latency = answered - self.begun;
         (outcome.attempts, outcome.index) = (self.info.attempt, self.info.member);
         self.is_done.set(true);
         let judged = self.judged(outcome, was_silent || self.progress.get().is_silent);
-        self.member.record(self.entry(), outcome, judged, answered - self.entry.started, now);
+        self.member.record(self.entry(), outcome, judged, head.is_some(), answered - self.entry.started, now);
     }
 
     /// Judges the member. A reused connection that ends without a byte of an answer says nothing about the member:

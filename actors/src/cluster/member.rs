@@ -164,15 +164,23 @@ impl HttpMember {
     }
 
     /// Counts the outcome of an exchange and judges the member by it. Every outcome of this member passes here.
-    /// `took`: how long it took.
-    pub(super) fn record(&self, entry: InFlight, outcome: &Outcome, judged: Judged, took: Duration, now: Instant) {
-        self.count(outcome);
+    /// `took`: how long it took. `is_passed`: its answer was passed on to a client.
+    pub(super) fn record(
+        &self,
+        entry: InFlight,
+        outcome: &Outcome,
+        judged: Judged,
+        is_passed: bool,
+        took: Duration,
+        now: Instant,
+    ) {
+        self.count(outcome, is_passed);
         if let Some(health) = &self.health
             && let Some(time) = retry_after(outcome)
         {
             health.hold(time, health.at(now));
         }
-        let is_refusal = outcome.code == TOO_MANY || outcome.code >= 500;
+        let is_refusal = is_refusal(outcome);
         self.leave(
             &CallEnd {
                 call: entry.call,
@@ -188,14 +196,18 @@ impl HttpMember {
         );
     }
 
-    fn count(&self, outcome: &Outcome) {
+    fn count(&self, outcome: &Outcome, is_passed: bool) {
         let mut counts = self.counts.borrow_mut();
+        // A redirect, a 304 or a 404 that is passed on is for the client; a call of a handler has come to nothing by it.
+        let is_ok = outcome.is_ok() || (is_passed && outcome.reason == Reason::HttpStatus && !is_refusal(outcome));
         match outcome.status {
-            _ if outcome.is_ok() => {
+            _ if is_ok => {
                 counts.ok += 1;
-                counts.partial += u64::from(!outcome.is_whole());
+                counts.partial += u64::from(outcome.reason == Reason::Partial);
             }
             Status::NotConnected => counts.not_connected += 1,
+            // The client of a request that is passed on has left, or sent what is not passed on.
+            Status::Timeout if outcome.reason == Reason::Cancelled => counts.cancelled += 1,
             Status::Timeout => counts.timed_out += 1,
             Status::Error | Status::Completed => counts.failed += 1,
         }
@@ -208,7 +220,7 @@ impl HttpMember {
             counts.slowest = counts.slowest.max(outcome.latency);
             counts.durations.add(outcome.latency);
         }
-        if !outcome.is_ok() {
+        if !is_ok && outcome.reason != Reason::Cancelled {
             counts.last_error =
                 Some(LastError { reason: outcome.reason, msg: outcome.msg.clone(), when: SystemTime::now() });
         }
@@ -300,6 +312,11 @@ impl HttpMember {
 
 pub(super) const TOO_MANY: u16 = 429;
 const UNAVAILABLE: u16 = 503;
+
+/// The member says that it cannot.
+fn is_refusal(outcome: &Outcome) -> bool {
+    outcome.code == TOO_MANY || outcome.code >= 500
+}
 
 /// The wait that the member asks for in `Retry-After`.
 fn retry_after(outcome: &Outcome) -> Option<Duration> {

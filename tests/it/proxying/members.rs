@@ -276,3 +276,47 @@ fn members_that_die_under_load_cost_no_get_and_double_no_post() {
     assert_eq!(posted.len(), count, "no POST came to two members");
     assert!(count > 500, "{count}");
 }
+
+/// What the status counts for the only member.
+fn counted(site: &TestServer) -> serde_json::Value {
+    crate::status::tree(site)["clusters"]["web"]["members"][0].clone()
+}
+
+#[test]
+fn an_answer_for_the_client_is_no_failure_of_its_member() {
+    let codes = [200, 204, 302, 304, 404, 412, 429, 500, 503];
+    let next = AtomicUsize::new(0);
+    let member = RawMember::start(move |talk| {
+        talk.request()?;
+        let code = codes[next.fetch_add(1, Ordering::SeqCst) % codes.len()];
+        let length = if matches!(code, 204 | 304) { "" } else { "Content-Length: 0\r\n" };
+        talk.send(format!("HTTP/1.1 {code} X\r\n{length}\r\n"))
+    });
+    let site = among(&[member.node()], "eject_after = 1000").start();
+    for code in codes {
+        site.get("/articles").expect_code(code);
+    }
+    let told = eventually("all are counted", || {
+        let told = counted(&site);
+        (told["latency"]["count"] == codes.len()).then_some(told)
+    });
+    assert_eq!((&told["ok"], &told["failed"]), (&6.into(), &3.into()), "{told}");
+}
+
+#[test]
+fn a_body_that_is_too_large_is_not_late() {
+    let member = RawMember::start(|talk| {
+        talk.request()?;
+        None
+    });
+    let site = among(&[member.node()], "[mount /articles]\nproxy_max_body = 1k").start();
+    let mut conn = site.conn();
+    conn.send("POST /articles HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    conn.send(format!("800\r\n{}\r\n", "x".repeat(0x800)));
+    conn.read().expect_code(413);
+    let told = eventually("it is counted", || {
+        let told = counted(&site);
+        (told["in_flight"] == 0 && (told["cancelled"] != 0 || told["timed_out"] != 0)).then_some(told)
+    });
+    assert_eq!((&told["cancelled"], &told["timed_out"]), (&1.into(), &0.into()), "{told}");
+}

@@ -55,8 +55,10 @@ pub enum Reason {
     ActorFailed,
     /// Nothing was sent: no connection became free within the wait.
     NoPermit,
-    /// Nothing was sent: the member is ejected after failures.
+    /// Nothing was sent: the member is ejected, after failures or by an operator.
     Ejected,
+    /// Nothing was sent: an operator lets the member end what it has, and keeps new calls from it.
+    Drained,
     /// The configuration has no cluster of this name.
     Undeclared,
     /// The call could not be encoded: the protocol has no form for an argument, or the target is not a valid address.
@@ -109,6 +111,7 @@ impl Reason {
             Reason::ActorFailed => "actor_failed",
             Reason::NoPermit => "no_permit",
             Reason::Ejected => "ejected",
+            Reason::Drained => "drained",
             Reason::Undeclared => "undeclared",
             Reason::Unsendable => "unsendable",
             Reason::Dns => "dns",
@@ -140,6 +143,7 @@ impl Reason {
             | Reason::ActorFailed
             | Reason::NoPermit
             | Reason::Ejected
+            | Reason::Drained
             | Reason::Undeclared
             | Reason::Unsendable
             | Reason::Dns

@@ -277,6 +277,11 @@ impl Circuit {
         Change::Ejected { why, time }
     }
 
+    /// An operator wants it to take part again. `None` if it does.
+    pub fn restore(&mut self, now: Duration) -> Option<Change> {
+        (self.state != CircuitState::Healthy).then(|| self.readmit(ReadmitReason::Restored, now))
+    }
+
     fn readmit(&mut self, why: ReadmitReason, now: Duration) -> Change {
         self.state = CircuitState::Healthy;
         self.since = now;

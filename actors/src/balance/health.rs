@@ -6,8 +6,10 @@
 //! can supply its own.
 //!
 //! - `member_health`: the state of one member;
+//! - `aside`: members that an operator keeps out of service;
 //! - `cluster_state`: the state that the members share.
 
+mod aside;
 mod cluster_state;
 mod member_health;
 
@@ -25,6 +27,7 @@ use crate::spec::{Balance, ClusterSpec, DbSpec, Member};
 use cluster_state::ClusterState;
 use member_health::MemberState;
 
+pub(crate) use aside::CutSwitch;
 pub use member_health::MemberHealth;
 pub(crate) use member_health::unix;
 
@@ -65,7 +68,7 @@ pub struct CallEnd<'a> {
     pub msg: &'a str,
 }
 
-/// In larger clusters nobody counts the ejected members for each call.
+/// In larger clusters nobody counts the members that are out for each call.
 const COUNTED_OUT: usize = 100;
 
 /// The purpose of an extra request.
@@ -150,6 +153,9 @@ impl Health {
     }
 
     fn of(common: Arc<ClusterState>, states: Box<[Arc<MemberState>]>) -> Health {
+        // Held until the list is the present one, so that no word is said between the two.
+        let operator = common.operator.lock().unwrap_or_else(PoisonError::into_inner);
+        Health::keep_aside(&operator, &states);
         let members =
             states.iter().map(|state| MemberHealth { common: common.clone(), state: state.clone() }).collect();
         let generation = {
@@ -159,6 +165,7 @@ impl Health {
             ejections.generation += 1;
             ejections.generation
         };
+        drop(operator);
         // The new list may have ejected members whose trial is due.
         if generation > 1 {
             common.due.store(0, Relaxed);
@@ -191,12 +198,12 @@ impl Health {
         &self.common.name
     }
 
-    /// How many members are ejected, for the record of a call; not counted where there are very many.
+    /// How many members take no calls, for the record of a call; not counted where there are very many.
     pub(crate) fn out(&self) -> u16 {
         if self.members.len() > COUNTED_OUT {
             return 0;
         }
-        self.members.iter().map(|member| u16::from(member.is_out())).sum()
+        self.members.iter().map(|member| u16::from(member.is_closed())).sum()
     }
 
     /// The facts about a member for the choice.
@@ -213,7 +220,8 @@ impl Health {
         // Reset before the scan, so that an entry made meanwhile is not lost.
         due.store(NEVER, Relaxed);
         let mut found = None;
-        for (index, member) in self.members.iter().enumerate().filter(|(_, member)| member.state.is_out()) {
+        let is_tried = |member: &MemberHealth| member.state.is_out() && !member.state.aside.is_set();
+        for (index, member) in self.members.iter().enumerate().filter(|(_, member)| is_tried(member)) {
             let (until, _) = member.trial();
             if found.is_none() && until <= now && member.admit(now) == Admitted::Trial {
                 found = Some(index);

@@ -144,6 +144,7 @@ impl<'a> Attempt<'a> {
     /// The caller pins `exchange`: pinned here, it would be stored in this future twice.
     async fn guarded(&self, exchange: Pin<&mut impl Future<Output = Outcome>>) -> Outcome {
         let (mut exchange, mut shown) = (exchange, self.progress.get());
+        let mut cut = std::pin::pin!(self.member.cut());
         poll_fn(|context| {
             let ended = step(exchange.as_mut(), context).unwrap_or_else(|text| {
                 tracing::error!(node = &*self.member.node, "an exchange panicked: {text}");
@@ -152,6 +153,12 @@ impl<'a> Attempt<'a> {
             });
             if let Some(mut outcome) = ended {
                 self.finish(&mut outcome, false, EndedBy::Answer);
+                return Poll::Ready(outcome);
+            }
+            if cut.as_mut().poll(context).is_ready() {
+                let mut outcome = self.member.cut_off(self.progress.get().written > 0);
+                // The operator has ended it, which says nothing of the member.
+                self.finish_as(&mut outcome, EndedBy::Operator, |_| Judged::Neutral);
                 return Poll::Ready(outcome);
             }
             self.decide();
@@ -195,6 +202,10 @@ impl<'a> Attempt<'a> {
 
     /// `was_silent`: the member had its full time and sent not one byte.
     fn finish(&self, outcome: &mut Outcome, was_silent: bool, by: EndedBy) {
+        self.finish_as(outcome, by, |outcome| self.judged(outcome, was_silent || self.progress.get().is_silent));
+    }
+
+    fn finish_as(&self, outcome: &mut Outcome, by: EndedBy, judged: impl FnOnce(&Outcome) -> Judged) {
         let now = Instant::now();
         let mut course = self.progress.get().course;
         course.end(by, now);
@@ -205,7 +216,7 @@ impl<'a> Attempt<'a> {
         outcome.latency = answered - self.begun;
         (outcome.attempts, outcome.index) = (self.info.attempt, self.info.member);
         self.is_done.set(true);
-        let judged = self.judged(outcome, was_silent || self.progress.get().is_silent);
+        let judged = judged(outcome);
         self.member.record(self.entry(), outcome, judged, head.is_some(), answered - self.entry.started, now);
     }
 

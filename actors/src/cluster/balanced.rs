@@ -28,7 +28,7 @@ use crate::http::PreparedRequest;
 use crate::kit::Responder;
 use crate::kit::placed::placed;
 use crate::outcome::course::{TryCause, Unrepeated};
-use crate::outcome::{Outcome, Reason, Try};
+use crate::outcome::{Outcome, Try};
 
 /// Members that work on a call at once: the first and two hedges. With 5 % stalls one hedge leaves one call of 400 to
 /// the stall, and two leave one of 8 000 (decision 0022).
@@ -94,10 +94,7 @@ impl<'a> BalancedCall<'a> {
         if let Some(course) = last.as_mut().and_then(|last| last.course.as_mut()) {
             course.unrepeated = Some(Unrepeated::AllTried);
         }
-        last.unwrap_or_else(|| {
-            let node = format!("@{}", self.shared.spec().name).into();
-            Outcome::failed(node, Reason::Unsendable, "not sent: the cluster has no members")
-        })
+        last.unwrap_or_else(|| self.candidates.nobody())
     }
 
     /// Whether this outcome settles the call. If it failed and another member might do better, why none is asked.
@@ -245,7 +242,7 @@ fn is_worth_repeating(outcome: &Outcome) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Status;
+    use crate::outcome::{Reason, Status};
 
     #[test]
     fn only_a_failure_of_the_member_is_worth_repeating() {

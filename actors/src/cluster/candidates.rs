@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use super::ClusterParts;
 use crate::balance::circuit::CallKind;
 use crate::outcome::course::PickedBy;
+use crate::outcome::{Outcome, Reason};
 
 /// What is left to try for one call.
 pub(super) struct Candidates<'a> {
@@ -79,7 +80,7 @@ impl<'a> Candidates<'a> {
 
     fn is_in(&self, index: usize) -> bool {
         let candidate = self.shared.health().candidate(index, self.shared.health().now(), false);
-        !candidate.is_out && candidate.weight > 0
+        !candidate.is_out && !candidate.is_barred && candidate.weight > 0
     }
 
     fn choice(&self, tried: &[usize], is_picky: bool) -> Option<usize> {
@@ -87,9 +88,19 @@ impl<'a> Candidates<'a> {
         let (now, wants_estimate) = (health.now(), picker.wants_estimate());
         picker.pick(self.key, |index| {
             let mut candidate = health.candidate(index, now, wants_estimate);
-            candidate.is_barred = tried.contains(&index) || (is_picky && candidate.is_out);
+            candidate.is_barred |= tried.contains(&index) || (is_picky && candidate.is_out);
             candidate
         })
+    }
+
+    /// The outcome of a call for which there was nobody to try: the cluster has no members, or operators keep all out.
+    pub(super) fn nobody(&self) -> Outcome {
+        let (reason, why) = self
+            .shared
+            .health()
+            .all_aside()
+            .unwrap_or_else(|| (Reason::Unsendable, "not sent: the cluster has no members".to_owned()));
+        Outcome::failed(format!("@{}", self.shared.spec().name).into(), reason, why)
     }
 
     /// Whether every member was tried.

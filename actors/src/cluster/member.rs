@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use skitai_wire::Value;
 
 use crate::balance::circuit::{Admitted, CallKind, Judged};
-use crate::balance::health::{CallEnd, MemberHealth, unix};
+use crate::balance::health::{CallEnd, CutSwitch, MemberHealth, unix};
 use crate::http;
 use crate::http::passed::PassedRequest;
 use crate::http::{AnswerTaker, BadHost, Origin, PreparedRequest, Progress};
@@ -23,6 +23,8 @@ pub(super) struct HttpMember {
     origin: Result<Origin, BadHost>,
     /// Its health, shared by all threads. `None` for an origin of the actor for any URL.
     health: Option<MemberHealth>,
+    /// What ends the exchanges of this thread when an operator ejects the member.
+    switch: Option<CutSwitch>,
     in_flight: Cell<usize>,
     counts: RefCell<Counts>,
 }
@@ -37,7 +39,7 @@ struct Counts {
     timed_out: u64,
     cancelled: u64,
     not_connected: u64,
-    /// Calls refused with "ejected".
+    /// Calls refused with "ejected" or "drained".
     not_sent: u64,
     /// Complete answers only: a call that was given up says nothing about the member's latency.
     answers: u64,
@@ -86,6 +88,7 @@ impl HttpMember {
             connections,
             origin,
             health: None,
+            switch: None,
             in_flight: Cell::new(0),
             counts: RefCell::default(),
         }
@@ -93,7 +96,8 @@ impl HttpMember {
 
     /// The same member, with the health that it shares with its cluster.
     pub(super) fn with_health(self, health: MemberHealth) -> HttpMember {
-        HttpMember { health: Some(health), ..self }
+        let switch = Some(health.cut_switch());
+        HttpMember { health: Some(health), switch, ..self }
     }
 
     /// True if the member has this health.
@@ -133,8 +137,8 @@ impl HttpMember {
             Admitted::Trial => Ok(CallKind::Trial),
             Admitted::No => {
                 self.counts.borrow_mut().not_sent += 1;
-                let why = health.explain(now);
-                Err(Box::new(Outcome::failed(self.node.clone(), Reason::Ejected, why)))
+                let (reason, why) = health.refusal(now);
+                Err(Box::new(Outcome::failed(self.node.clone(), reason, why)))
             }
         }
     }
@@ -142,6 +146,21 @@ impl HttpMember {
     pub(super) fn enter(&self, call: CallKind, started: Instant) -> InFlight {
         self.in_flight.update(|count| count + 1);
         InFlight { call, started, among: self.health.as_ref().map_or(1, |health| health.begun(health.at(started))) }
+    }
+
+    /// Ends when an operator ejects the member, and with it what is under way.
+    pub(super) async fn cut(&self) {
+        match &self.switch {
+            Some(switch) => switch.cut().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The outcome of an exchange that ended so.
+    pub(super) fn cut_off(&self, was_sent: bool) -> Outcome {
+        let told = self.health.as_ref().map(|health| health.cut_off(was_sent));
+        let (reason, why) = told.unwrap_or((Reason::Closed, String::new()));
+        Outcome::failed(self.node.clone(), reason, why)
     }
 
     /// Decides a trial before its end.

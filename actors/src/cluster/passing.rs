@@ -20,7 +20,7 @@ use crate::balance::pick::hash;
 use crate::http::passed::{PassedAnswer, PassedBody, PassedRequest};
 use crate::kit::{Answers, Responder};
 use crate::outcome::course::TryCause;
-use crate::outcome::{Outcome, Reason, Try};
+use crate::outcome::{Outcome, Try};
 use crate::spec::{Login, Spread};
 
 /// A request to be passed on to a member.
@@ -119,8 +119,5 @@ async fn settled(
         left -= 1;
         may_have_run = Some(outcome);
     }
-    may_have_run.or(unreached).unwrap_or_else(|| {
-        let node = format!("@{}", spec.name).into();
-        Outcome::failed(node, Reason::Unsendable, "not sent: the cluster has no members")
-    })
+    may_have_run.or(unreached).unwrap_or_else(|| candidates.nobody())
 }

@@ -253,7 +253,7 @@ mod tests {
         let out = |roster: &Roster| {
             let lineup = roster.lineup();
             let all = lineup.members.iter().enumerate();
-            let out = all.filter(|(index, _)| lineup.health.member(*index).is_out());
+            let out = all.filter(|(index, _)| lineup.health.member(*index).is_closed());
             out.map(|(_, member)| member.node.to_string()).collect::<Vec<_>>()
         };
         assert!(out(&next).is_empty(), "the name alone is no member that anybody knows");

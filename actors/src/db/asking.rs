@@ -149,7 +149,7 @@ pub(super) async fn ask_one(
         }
         last = Some(outcome);
     }
-    last.unwrap_or_else(|| no_members(name))
+    last.unwrap_or_else(|| choice.nobody(name))
 }
 
 /// Iterates over the members in the order in which they are tried, each once.
@@ -190,16 +190,18 @@ impl<'c> Choice<'c> {
     fn chosen(&self, now: Duration) -> Option<usize> {
         let wants_estimate = self.picker.wants_estimate();
         // A statement has no key; the configuration refuses a balance by key for databases.
-        self.picker.pick(0, |index| Candidate {
-            is_barred: self.tried[index],
-            ..self.health.candidate(index, now, wants_estimate)
+        self.picker.pick(0, |index| {
+            let candidate = self.health.candidate(index, now, wants_estimate);
+            Candidate { is_barred: candidate.is_barred || self.tried[index], ..candidate }
         })
     }
-}
 
-/// The outcome of an empty cluster.
-pub(super) fn no_members(name: &str) -> Outcome {
-    let mut outcome = Outcome::unsent(format!("@{name}").into());
-    outcome.msg = format!("not sent: @{name} has no members");
-    outcome
+    /// The outcome of a statement for which there was nobody to try.
+    pub(super) fn nobody(&self, name: &str) -> Outcome {
+        let node: Arc<str> = format!("@{name}").into();
+        match self.health.all_aside() {
+            Some((reason, why)) => Outcome::failed(node, reason, why),
+            None => Outcome { msg: format!("not sent: @{name} has no members"), ..Outcome::unsent(node) },
+        }
+    }
 }

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::asking::{Choice, no_members, no_shard};
+use super::asking::{Choice, no_shard};
 use super::backstop::Backstop;
 use super::flight::{Rows, StatementFailure};
 use super::holders::Holding;
@@ -299,7 +299,7 @@ impl Answers<Conversation<Shards>> for Database {
                 (Shards::One, _) => {
                     let started = Instant::now();
                     let mut choice = Choice::new(&members, &picker, &health);
-                    let mut outcome = no_members(&name);
+                    let mut outcome = choice.nobody(&name);
                     while let Some((index, call)) = choice.next() {
                         let attempts = outcome.attempts + 1;
                         outcome = members[index]

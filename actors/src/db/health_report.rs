@@ -27,10 +27,13 @@ impl<'m> HealthReport<'m> {
     ) -> Result<HealthReport<'m>, StatementFailure> {
         let admitted = |call| Ok(HealthReport { health, call });
         match (health, call) {
-            (Some(health), None) if health.is_out() => match health.admit(health.now()) {
+            (Some(health), None) if health.is_closed() => match health.admit(health.now()) {
                 Admitted::Yes => admitted(CallKind::Regular),
                 Admitted::Trial => admitted(CallKind::Trial),
-                Admitted::No => Err(StatementFailure::new(Reason::Ejected, health.explain(health.now()))),
+                Admitted::No => {
+                    let (reason, why) = health.refusal(health.now());
+                    Err(StatementFailure::new(reason, why))
+                }
             },
             (_, call) => admitted(call.unwrap_or(CallKind::Regular)),
         }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{Either, LocalBoxFuture, select};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout_at;
 
@@ -25,7 +25,7 @@ use super::sqlite::{Files, Sqlite};
 use super::statement_counters::{RunningStatement, StatementCounters};
 use super::stream::Sink;
 use crate::balance::circuit::CallKind;
-use crate::balance::health::MemberHealth;
+use crate::balance::health::{CutSwitch, MemberHealth};
 use crate::kit::Party;
 use crate::kit::gate::{Gate, Pass};
 use crate::kit::placed::placed;
@@ -84,6 +84,8 @@ pub(super) struct SqlMember {
     streams: Arc<Gate>,
     /// The member's health, shared by all threads; `None` for a database that no configuration names.
     health: Option<Arc<MemberHealth>>,
+    /// What ends the statements of this thread when an operator ejects the member.
+    switch: Option<CutSwitch>,
 }
 
 impl SqlMember {
@@ -94,6 +96,7 @@ impl SqlMember {
         health: Option<MemberHealth>,
         share: Option<Share>,
     ) -> SqlMember {
+        let switch = health.as_ref().map(MemberHealth::cut_switch);
         let (health, streams) = (health.map(Arc::new), Gate::new(limits.streams));
         let engine = match &spec.shard {
             Shard::Postgres { host, port, database, user, password, tls } => {
@@ -109,7 +112,7 @@ impl SqlMember {
             Shard::Sqlite { path } => Engine::Sqlite(Sqlite::new(path, limits)),
         };
         let (counters, holders) = (StatementCounters::default(), Holders::default());
-        SqlMember { spec, limits, engine, counters, holders, streams, health }
+        SqlMember { spec, limits, engine, counters, holders, streams, health, switch }
     }
 
     pub(super) fn node(&self) -> &Arc<str> {
@@ -191,7 +194,7 @@ impl SqlMember {
     ) -> Outcome {
         let running = self.counters.begin(self.health.as_deref(), started, course);
         // Pinned in place: a future passed by value would be moved at every call below.
-        let result = pin!(run(&running)).await;
+        let result = self.unless_cut(pin!(run(&running)), || running.sent.get().is_some()).await;
         let ended = Instant::now();
         let mut outcome = self.outcome(result);
         let reading = sink.map_or(Duration::ZERO, |sink| sink.complete(&mut outcome));
@@ -206,6 +209,22 @@ impl SqlMember {
         outcome.attempts = 1;
         running.ended(&outcome, outcome.latency.saturating_sub(reading), ended);
         outcome
+    }
+
+    /// Runs a statement, unless an operator ejects the member first. To drop it is to cancel it at its database.
+    async fn unless_cut(
+        &self,
+        run: Pin<&mut impl Future<Output = Result<Rows, StatementFailure>>>,
+        was_sent: impl FnOnce() -> bool,
+    ) -> Result<Rows, StatementFailure> {
+        let (Some(switch), Some(health)) = (&self.switch, &self.health) else { return run.await };
+        match select(run, pin!(switch.cut())).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => {
+                let (reason, why) = health.cut_off(was_sent());
+                Err(StatementFailure::new(reason, why))
+            }
+        }
     }
 
     /// The permit that a stream of rows needs beside its connection (`None` for other statements), and whether it was
@@ -256,7 +275,8 @@ impl SqlMember {
         flight: impl Future<Output = Result<Rows, StatementFailure>>,
     ) -> Result<Rows, StatementFailure> {
         let sent = Instant::now();
-        let result = self.limited(sent, pin!(flight)).await;
+        let flight = pin!(flight);
+        let result = self.unless_cut(pin!(self.limited(sent, flight)), || true).await;
         let now = Instant::now();
         self.counters.queried(now - sent, now);
         result

@@ -187,7 +187,7 @@ impl RunningStatement<'_> {
             Status::NotConnected => &self.counters.not_sent,
         });
         // The member's state already shows that it is ejected; keep the error that led to it.
-        if outcome.status != Status::Completed && outcome.reason != Reason::Ejected {
+        if outcome.status != Status::Completed && !matches!(outcome.reason, Reason::Ejected | Reason::Drained) {
             *self.counters.last_error.borrow_mut() = Some((outcome.reason, outcome.msg.clone(), SystemTime::now()));
         }
     }

@@ -56,7 +56,7 @@ impl TreePath {
 }
 
 /// The top-level keys of the tree, in its order.
-pub(super) const TOP: [&str; 23] = [
+pub(super) const TOP: [&str; 24] = [
     "about",
     "process",
     "processes",
@@ -76,6 +76,7 @@ pub(super) const TOP: [&str; 23] = [
     "queue",
     "held",
     "objects",
+    "audit",
     "certificates",
     "forward_proxy",
     "records",
@@ -88,7 +89,7 @@ pub(super) const RECALLED: &str = "trail";
 /// Those that actors are beneath.
 pub(super) const OF_ACTORS: [&str; 5] = ["cache", "sessions", "web", "adhoc-db", "others"];
 /// Those that are known beside the actors.
-pub(super) const BESIDE: [&str; 11] = [
+pub(super) const BESIDE: [&str; 12] = [
     "apps",
     "cachefs",
     "requests",
@@ -96,6 +97,7 @@ pub(super) const BESIDE: [&str; 11] = [
     "queue",
     "held",
     "objects",
+    "audit",
     "certificates",
     "forward_proxy",
     "records",

@@ -74,12 +74,16 @@ pub enum ReadmitReason {
     Answered,
     /// It passed the active checks.
     ChecksPassed,
+    /// An operator has restored it.
+    Restored,
 }
 
 impl ReadmitReason {
     /// The reason of this word.
     pub(super) fn named(word: &str) -> Option<ReadmitReason> {
-        [ReadmitReason::Answered, ReadmitReason::ChecksPassed].into_iter().find(|reason| reason.word() == word)
+        [ReadmitReason::Answered, ReadmitReason::ChecksPassed, ReadmitReason::Restored]
+            .into_iter()
+            .find(|reason| reason.word() == word)
     }
 
     /// The word used in logs and on the status page.
@@ -87,6 +91,7 @@ impl ReadmitReason {
         match self {
             ReadmitReason::Answered => "answered",
             ReadmitReason::ChecksPassed => "checks_passed",
+            ReadmitReason::Restored => "restored",
         }
     }
 }
@@ -134,6 +139,7 @@ pub fn judge(reason: Reason, status: Status, code: u16, was_silent: bool) -> Jud
         | Reason::ActorFailed
         | Reason::NoPermit
         | Reason::Ejected
+        | Reason::Drained
         | Reason::Undeclared
         | Reason::Unsendable
         | Reason::Malformed

@@ -8,6 +8,7 @@ use super::NEVER;
 use super::member_health::MemberState;
 use crate::balance::history::{MemberHistory, Past};
 use crate::balance::latency_histogram::LatencyHistogram;
+use crate::balance::operator::OperatorWords;
 use crate::balance::retry_budget::RetryBudget;
 use crate::spec::Rules;
 
@@ -30,6 +31,8 @@ pub(crate) struct ClusterState {
     pub(crate) retries: AtomicU64,
     pub(crate) hedges: AtomicU64,
     pub(crate) denied: AtomicU64,
+    /// What operators have said of members, present or not. Locked before `ejections`.
+    pub(crate) operator: Mutex<OperatorWords>,
     remembered: Mutex<Remembered>,
 }
 
@@ -58,6 +61,12 @@ impl Ejections {
     /// Counted on demand, so that a member that leaves takes its ejection with it.
     pub(crate) fn out(&self) -> usize {
         self.members.iter().filter(|state| state.is_out()).count()
+    }
+
+    /// Whether one more may be ejected: within the share, and not the last one that takes calls.
+    pub(crate) fn has_place(&self) -> bool {
+        let takes_calls = |state: &&Arc<MemberState>| !state.is_out() && !state.aside.is_set();
+        self.out() < self.most && self.members.iter().filter(takes_calls).nth(1).is_some()
     }
 }
 
@@ -93,6 +102,7 @@ impl ClusterState {
             retries: AtomicU64::new(0),
             hedges: AtomicU64::new(0),
             denied: AtomicU64::new(0),
+            operator: Mutex::default(),
             remembered: Remembered { then, until: then + age + REMEMBERED, members }.into(),
         })
     }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::aside::AsideState;
 use super::cluster_state::ClusterState;
 use super::{CallEnd, FULL_WEIGHT, LONGEST_HOLD, millis};
 use crate::balance::circuit::{
@@ -44,6 +45,8 @@ pub(crate) struct MemberState {
     estimate: AtomicU64,
     /// When it was last called, in milliseconds.
     asked: AtomicU64,
+    /// What an operator has said of it.
+    pub(super) aside: AsideState,
     stats: Mutex<MemberStats>,
 }
 
@@ -71,6 +74,7 @@ impl MemberState {
             penalty: AtomicU64::new(0),
             estimate: AtomicU64::new(0),
             asked: AtomicU64::new(0),
+            aside: AsideState::default(),
             stats: Mutex::default(),
         }
     }
@@ -123,7 +127,7 @@ impl MemberHealth {
             outstanding: state.outstanding.load(Relaxed),
             estimate: if wants_estimate { self.estimate(now) } else { LatencyEstimate::default() },
             is_out: state.is_out() || state.held_until.load(Relaxed) > millis(now),
-            is_barred: false,
+            is_barred: state.aside.is_set(),
         }
     }
 
@@ -156,6 +160,9 @@ impl MemberHealth {
 
     /// Decides whether a call may go to this member.
     pub fn admit(&self, now: Duration) -> Admitted {
+        if self.state.aside.is_set() {
+            return Admitted::No;
+        }
         if !self.state.is_out() {
             return Admitted::Yes;
         }
@@ -183,6 +190,30 @@ impl MemberHealth {
     pub fn begun(&self, now: Duration) -> usize {
         self.state.asked.store(millis(now), Relaxed);
         self.state.outstanding.fetch_add(1, Relaxed) + 1
+    }
+
+    /// An operator's word is taken back, or was none and an ejection is to end: the member takes calls again, few at
+    /// first.
+    pub(super) fn restore(&self, was_aside: bool, now: Duration) {
+        let was_out = self.judged(now, |circuit, context| {
+            let change = circuit.restore(context.now);
+            (change.is_some(), change)
+        });
+        if was_aside && !was_out {
+            self.ramp_up(&mut self.stats(), now);
+            tracing::info!(
+                cluster = &*self.common.name,
+                node = &*self.state.node,
+                "an operator has restored the member"
+            );
+        }
+    }
+
+    /// It takes part again. No penalty: slow start at a tenth of the weight is caution enough.
+    fn ramp_up(&self, stats: &mut MemberStats, now: Duration) {
+        self.state.ramped_from.store(millis(now) + 1, Relaxed);
+        stats.penalty = Penalty::default();
+        self.state.penalty.store(0, Relaxed);
     }
 
     /// Records the end of a call. Every [`begun`](MemberHealth::begun) is followed by exactly one `ended` or
@@ -260,10 +291,6 @@ impl MemberHealth {
         }
     }
 
-    pub(crate) fn is_out(&self) -> bool {
-        self.state.is_out()
-    }
-
     /// The member asked for a pause of this length.
     pub fn hold(&self, time: Duration, now: Duration) {
         self.state.held_until.fetch_max(millis(now + time.min(LONGEST_HOLD)), Relaxed);
@@ -299,7 +326,7 @@ impl MemberHealth {
         let (common, state) = (&*self.common, &*self.state);
         let mut take_place = || {
             let ejections = common.ejections();
-            let is_free = ejections.out() < ejections.most;
+            let is_free = ejections.has_place();
             if is_free {
                 // Set while the lock is held, so that no other member counts the same place.
                 state.is_out.store(true, Relaxed);
@@ -337,10 +364,7 @@ impl MemberHealth {
             Change::Probing => tracing::debug!(cluster, node, "the member has to prove itself"),
             Change::Readmitted(why) => {
                 state.is_out.store(false, Relaxed);
-                state.ramped_from.store(millis(now) + 1, Relaxed);
-                // No penalty after readmission: slow start at a tenth of the weight is caution enough.
-                stats.penalty = Penalty::default();
-                state.penalty.store(0, Relaxed);
+                self.ramp_up(&mut stats, now);
                 tracing::info!(cluster, node, reason = why.word(), "the member is readmitted");
             }
         }

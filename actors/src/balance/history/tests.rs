@@ -231,18 +231,18 @@ fn databases_go_on_too() {
     (0..4).for_each(|_| was.member(1).record(CallKind::Regular, REFUSED, "no"));
     let history = was.history(was.now());
     let is = Health::of_databases_after(&spec, Some(Past { history: &history, age: Duration::ZERO }));
-    assert!(is.member(0).is_out() && !is.member(1).is_out());
+    assert!(is.member(0).is_closed() && !is.member(1).is_closed());
     assert_eq!(is.member(0).admit(was.now()), Admitted::No);
     // A good answer wipes out what was, and one failure more would have ejected.
     is.member(1).record(CallKind::Regular, Judged::Good, "");
     (0..4).for_each(|_| is.member(1).record(CallKind::Regular, REFUSED, "no"));
-    assert!(!is.member(1).is_out());
+    assert!(!is.member(1).is_closed());
     let is = Health::of_databases_after(
         &DbSpec { rules: Rules { max_ejected: 100, ..spec.rules }, ..spec },
         Some(Past { history: &history, age: Duration::ZERO }),
     );
     is.member(1).record(CallKind::Regular, REFUSED, "no");
-    assert!(is.member(1).is_out(), "the fifth in a row");
+    assert!(is.member(1).is_closed(), "the fifth in a row");
 }
 
 /// A history with everything in it.

@@ -72,6 +72,8 @@ pub enum EndedBy {
     Departure,
     /// Another member has answered first.
     Outrun,
+    /// An operator has ejected the member.
+    Operator,
 }
 
 impl TryCause {
@@ -127,6 +129,7 @@ impl EndedBy {
             EndedBy::Rule => Some("completion_rule"),
             EndedBy::Departure => Some("departure"),
             EndedBy::Outrun => Some("outrun"),
+            EndedBy::Operator => Some("operator"),
         }
     }
 }
@@ -163,8 +166,8 @@ impl fmt::Display for Course {
         })?;
         match self.passed_over {
             0 => {}
-            1 => f.write_str("; 1 ejected member was passed over")?,
-            several => write!(f, "; {several} ejected members were passed over")?,
+            1 => f.write_str("; 1 member that is out was passed over")?,
+            several => write!(f, "; {several} members that are out were passed over")?,
         }
         if self.is_reconnected {
             f.write_str("; repeated on a new connection, because an idle one was closed")?;
@@ -176,6 +179,7 @@ impl fmt::Display for Course {
             EndedBy::Rule => "; cancelled by the completion rule",
             EndedBy::Departure => "; cancelled, because nobody waited any more",
             EndedBy::Outrun => "; cancelled, because another member answered first",
+            EndedBy::Operator => "; ended by an operator, who has ejected the member",
         })?;
         f.write_str(match self.unrepeated {
             None => "",

@@ -43,7 +43,8 @@ impl MemberHealth {
                 ("when", unix(*when)),
             ])
         });
-        Value::from_pairs([
+        let operator = self.operator().map(|said| ("operator", said.report()));
+        let pairs = [
             ("state", Value::String(circuit.state().word().to_owned())),
             ("since", unix(since)),
             (
@@ -56,7 +57,8 @@ impl MemberHealth {
             ("spared", number(circuit.spared())),
             ("outstanding", number(self.state.outstanding.load(Relaxed) as u64)),
             ("last_failure", last_failure),
-        ])
+        ];
+        Value::from_pairs(pairs.into_iter().chain(operator))
     }
 }
 

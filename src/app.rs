@@ -14,6 +14,7 @@
 //! - `blocking` and `blocking_pool`: run plain functions and other blocking work;
 //! - `trail`: the record of a request: what it asked, when, of whom and why.
 
+pub(crate) mod acting;
 mod application;
 pub(crate) mod args;
 pub(crate) mod blocking;
@@ -65,6 +66,7 @@ pub use reply::template_error::TemplateError;
 pub use reply::templates::Templates;
 pub(crate) use reply::{Answer, Content, Later};
 pub use reply::{Reply, Response};
+pub use request::admin_login::Role;
 pub(crate) use request::builder::RequestBuilder;
 pub use request::cookie::{Cookie, Cookies, SameSite};
 pub(crate) use request::csrf::FIELD as CSRF_FIELD;

@@ -14,6 +14,7 @@ mod check;
 mod greeting;
 mod hash_password;
 mod instance;
+mod members;
 mod new;
 pub(crate) mod program;
 mod routes;

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+mod admin;
 mod certification;
 mod clusters;
 mod conf_file;
@@ -55,6 +56,7 @@ mod source;
 pub(crate) mod spelling;
 mod values;
 
+pub use admin::{AUDIT_LOG, AdminSettings};
 pub use certification::{Certification, ClientCertificates, TlsSettings};
 pub(crate) use conf_file::ConfFile;
 pub use connection_limits::ConnectionLimits;
@@ -62,7 +64,7 @@ pub use find::{NotFound, Places, find};
 pub use folder_rules::FolderRules;
 pub use globs::Glob;
 pub use header_rules::HeaderRule;
-pub use listening::{LONGEST_SOCKET_PATH, ListenAddress, ListenSettings, SocketOwner};
+pub use listening::{AdminSockets, LONGEST_SOCKET_PATH, ListenAddress, ListenSettings, SocketOwner};
 pub use mounts::{MountSettings, NetworkList};
 pub use moves::MoveRule;
 pub use names::ServerNames;
@@ -149,6 +151,7 @@ fn parse_with(
     let mut server = server::server(&mut reading, section("server"), &instance);
     certification::into_server(&mut reading, &sections, &mut server);
     proxy::into_server(&mut reading, &sections, &mut server);
+    admin::into_server(&mut reading, &sections, &mut server);
     let clusters = clusters::clusters(&mut reading, &sections, server.threads * server.processes);
     let declared: Vec<String> =
         sections.iter().filter_map(|section| section.name.strip_prefix('@').map(str::to_owned)).collect();
@@ -279,7 +282,7 @@ fn unknown_section(section: &Section) -> Problem {
         match spelling::nearest(name, keys::SECTIONS.iter().copied()) {
             Some("routes") => "did you mean `[routes:line]`?".to_owned(),
             Some(near) => format!("did you mean `[{near}]`?"),
-            None => "the sections are [server], [routes:line], [mount /path], [certification], [proxy] and [@cluster]"
+            None => "the sections are [server], [routes:line], [mount /path], [certification], [proxy], [admin] and [@cluster]"
                 .to_owned(),
         }
     };

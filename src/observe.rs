@@ -1,6 +1,7 @@
 //! Observation for operators: the log, the access log, counters of all and by route, and panics in one line each.
 
 pub(crate) mod access;
+pub(crate) mod audit;
 pub(crate) mod counts;
 pub(crate) mod log;
 pub(crate) mod log_files;

@@ -2,6 +2,7 @@
 //!
 //! - [`mounting`]: makes mounts from a configuration's routes and the apps;
 //! - [`site`]: an open site with its clusters and databases ([`fleet`]); [`process`]: the state that all threads share;
+//! - [`own`]: the server's own pages, and where they are;
 //! - [`keys`]: the secrets that a first start makes and stores;
 //! - [`listen`]: the listening sockets, with [`owner`]s of their files; [`port_holder`]: who has the port;
 //!   [`activation`]: sockets that a service manager has opened; [`notify`]: what it is told; [`limits`]: descriptors
@@ -10,13 +11,14 @@
 //!   asks for it; [`underway`]: what is served at the moment;
 //! - [`learnt`]: what the next process goes on with; [`counted`]: what stays in the sums; [`known`]: what the status
 //!   has beside the actors' reports;
-//! - [`siblings`]: the other processes, which are asked and answered;
+//! - [`siblings`]: the other processes, which are asked and answered; [`acting`]: what operators say and do;
 //! - [`slot`]: a thread and the site it serves; [`actors`]: its actors;
 //! - [`entrance`]: what a port leads to; [`entry`]: receives requests;
 //! - [`renewal`]: takes up certificates when their files change;
 //! - [`watch`]: reloads a changed configuration in devel mode;
 //! - [`background`]: a small server inside a program.
 
+pub(crate) mod acting;
 pub(crate) mod activation;
 mod actors;
 pub(crate) mod background;
@@ -35,6 +37,7 @@ pub(crate) mod listen;
 pub(crate) mod listen_error;
 pub(crate) mod mounting;
 pub(crate) mod notify;
+pub(crate) mod own;
 pub(crate) mod owner;
 pub(crate) mod port_holder;
 mod process;

@@ -16,6 +16,7 @@
 //! - [`processes`]: they are started, speak and end; [`child`]: one of them; [`words`]: what they say, made harmless;
 //!   [`backoff`]: when one that crashed comes back; [`crashes`]: which requests it is to be named with;
 //! - [`bank`]: how many connections to databases each of them may hold;
+//! - [`operators`]: what they do, and the audit log of it;
 //! - [`roll`] and [`rolling`]: a reload or an upgrade, one process at a time;
 //! - [`tls`]: keys of tickets, and the certificates that were accepted;
 //! - [`notices`]: what the service manager is told;
@@ -32,6 +33,7 @@ pub(crate) mod identity;
 mod instance;
 mod learnt;
 mod notices;
+mod operators;
 pub(crate) mod place;
 mod plan;
 mod processes;
@@ -65,16 +67,16 @@ use crashes::Crashes;
 use instance::{Instance, Over, Slot};
 use learnt::LearntBySlot;
 use notices::Notices;
+use operators::Operators;
 use plan::{OpenSocket, Plan, PlanError};
 use signals::Signals;
 use tls::{HeldCertificates, TicketRotation, TlsWatch};
 use totals::Totals;
 
+pub(crate) use crate::ipc::messages::RESTART;
 pub(crate) use state::STATE;
 pub(crate) use upgrade::AdoptError;
 
-/// The exit code of a process that asks to be started anew.
-pub(crate) const RESTART: u8 = 3;
 /// The exit code for a configuration that cannot be served (`EX_CONFIG` of sysexits.h).
 pub(crate) const UNFIT: u8 = 78;
 
@@ -122,6 +124,7 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -
             return refused(&error, 1);
         }
     };
+    let operators = Operators::begun(&plan);
     let mut slots = vec![Slot::default(); plan.processes];
     // The others follow when the first one serves.
     if let Some(first) = slots.first_mut() {
@@ -152,6 +155,7 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -
         tickets: TicketRotation::begun(Instant::now()),
         tls_watch: TlsWatch::default(),
         certificates,
+        operators,
     })
 }
 

@@ -1,5 +1,6 @@
 //! What the client sent: head, peer address and body.
 
+pub(crate) mod act_token;
 pub(crate) mod admin_login;
 pub(crate) mod admin_throttle;
 pub(crate) mod basic_login;
@@ -55,7 +56,7 @@ pub struct Request {
     pub(crate) route_path: OnceLock<Arc<str>>,
     /// The key for fair shares: all calls made for this request, and for its copies, count as one party.
     pub(crate) party: Party,
-    /// What became of its login as `admin`, once it is asked for. The calls of a batch have one.
+    /// What became of its login as `admin` or `viewer`, once it is asked for. The calls of a batch have one.
     pub(crate) login: OnceLock<Arc<OnceCell<LoginVerdict>>>,
     /// It stands for a call of a batch that is not the first.
     pub(crate) is_further_call: bool,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::HashMap;
+use skitai_actors::balance::Health;
 use skitai_actors::cache::Store;
 use skitai_actors::cluster::{Cluster, Roster, UrlClient};
 use skitai_actors::db::{AdHoc, Database};
@@ -14,6 +15,7 @@ use skitai_actors::status::{self, StatusActor};
 use skitai_wire::Value;
 
 use super::Registry;
+use super::acting::InstanceControl;
 use super::blocking_pool::BlockingPool;
 use super::closing::Lifecycle;
 use super::site::Site;
@@ -22,14 +24,18 @@ use crate::config::TrustedProxies;
 use crate::ipc::recorder::Recorder;
 use crate::observe::counts::Counts;
 
+/// A cluster of databases: its actor on this thread, what it is made of, and the health of its members.
+pub(crate) type KnownDatabase = (ActorRef<Database>, Arc<DbSpec>, Arc<Health>);
+
 /// The services of one thread. Made on that thread, where its actors live; usable from any thread.
 ///
 /// Requests clone this `Arc` and not the parts that all threads share: a reference count that all cores write costs
 /// each of them more than the rest of a small request.
+#[derive(Clone)]
 pub(crate) struct Services {
     pub(crate) site: Arc<Site>,
     pub(crate) clusters: HashMap<Arc<str>, (ActorRef<Cluster>, Arc<Roster>)>,
-    pub(crate) databases: HashMap<Arc<str>, (ActorRef<Database>, Arc<DbSpec>)>,
+    pub(crate) databases: HashMap<Arc<str>, KnownDatabase>,
     pub(crate) web: ActorRef<UrlClient>,
     pub(crate) ad_hoc_db: ActorRef<AdHoc>,
     pub(crate) sessions: ActorRef<SessionActor<SealedCookies>>,
@@ -44,6 +50,8 @@ pub(crate) struct Services {
     pub(crate) runtime: tokio::runtime::Handle,
     /// The phase of the process.
     pub(crate) lifecycle: Arc<Lifecycle>,
+    /// Who does what operators ask for.
+    pub(crate) acting: Arc<dyn InstanceControl>,
     /// Where the process says what it does, for its supervisor.
     pub(crate) recorder: Option<Arc<Recorder>>,
     /// Who keeps the records of requests; `None` if nobody does.
@@ -56,11 +64,16 @@ pub(crate) struct Services {
 pub(crate) const REPORT_WITHIN: Duration = Duration::from_millis(200);
 
 impl Services {
+    /// The same for requests to another site of the same thread.
+    pub(crate) fn at(&self, site: &Arc<Site>) -> Arc<Services> {
+        Arc::new(Services { site: site.clone(), ..self.clone() })
+    }
+
     pub(crate) fn cluster(&self, name: &str) -> Option<&(ActorRef<Cluster>, Arc<Roster>)> {
         self.clusters.get(name)
     }
 
-    pub(crate) fn database(&self, name: &str) -> Option<&(ActorRef<Database>, Arc<DbSpec>)> {
+    pub(crate) fn database(&self, name: &str) -> Option<&KnownDatabase> {
         self.databases.get(name)
     }
 

@@ -77,7 +77,7 @@ impl Sql {
     pub(super) fn cluster(was: &Was, spread: Spread, name: &str) -> Sql {
         let name = name.strip_prefix('@').unwrap_or(name);
         let base = match was.services().database(name) {
-            Some((actor, spec)) => Base::Cluster(spread, actor.clone(), spec.clone()),
+            Some((actor, spec, _)) => Base::Cluster(spread, actor.clone(), spec.clone()),
             None => Base::Unusable(undeclared(name, HOW)),
         };
         Sql::new(was, base)

@@ -1,8 +1,8 @@
 //! The status page: an app written on `app` alone, like any other, and mounted at `/status`; and the same for programs,
 //! at `/status.json` and as the RPC method `system.status`.
 //!
-//! All of it requires the password of `admin` (`require_admin`). The probes of `/status` are the edge's. Read in this
-//! order:
+//! All of it requires the password of `admin` or of `viewer` (`require_viewer`). The probes of `/status` are the edge's.
+//! Read in this order:
 //!
 //! - here: who gets which form; [`page`]: the page in HTML, from one look at the status;
 //! - [`view`]: what the reader wants to see, as the address says it;
@@ -86,9 +86,9 @@ async fn system_status(was: Was, filter: Option<String>) -> Result<Either<Respon
     shown(&was, filter).await
 }
 
-/// Only the user `admin` sees any of it.
+/// Only the users `admin` and `viewer` see any of it.
 async fn admit(was: &Was) -> Result<()> {
-    was.require_admin("the status page asks for the user `admin` and the admin_password").await?;
+    was.require_viewer("the status page asks for the user `admin` and the admin_password").await?;
     if was.face() == Face::Web {
         // A kept answer would be out of date.
         was.response.update("cache-control", "no-store");

@@ -28,7 +28,7 @@ pub(crate) fn app() -> App {
 #[route("/", methods = ["GET", "HEAD"], name = "metrics")]
 async fn scrape(was: Was) -> Result<Response> {
     if was.services().site.server.metrics != MetricsAccess::Public {
-        was.require_admin("the metrics are for the user `admin` with the admin_password").await?;
+        was.require_viewer("the metrics are for the user `admin` with the admin_password").await?;
     }
     let format = if is_openmetrics_wanted(requested(&was)) { Format::OpenMetrics } else { Format::Classic };
     let tree = was.status(None).await;

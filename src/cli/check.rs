@@ -41,13 +41,16 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
         print(loaded.warnings.to_string().trim_end());
     }
     let server = &loaded.settings.server;
-    if let Some(Err(error)) = server.listening.owner.as_ref().map(owner::ids) {
+    let owners = [&server.listening.owner, &server.listening.admin.owner];
+    if let Some(Err(error)) = owners.into_iter().flatten().map(owner::ids).find(Result::is_err) {
         return fail(&format!("error: `listen_owner`: {error}"));
     }
-    if let Some(path) = &server.access_log
-        && let Err(error) = plain_file::check_appendable(path, LogKind::Lines)
-    {
-        return fail(&format!("error: `access_log`: {}: {error}", path.display()));
+    for (key, path) in [("access_log", &server.access_log), ("audit_log", &server.admin.audit_log)] {
+        if let Some(path) = path
+            && let Err(error) = plain_file::check_appendable(path, LogKind::Lines)
+        {
+            return fail(&format!("error: `{key}`: {}: {error}", path.display()));
+        }
     }
     let of_all = server.threads * server.processes;
     print(&match server.processes {
@@ -143,14 +146,17 @@ fn told(address: &ListenAddress, listening: &ListenSettings) -> String {
     if listening.proxy.contains(address) {
         return format!("{address} (forward proxy)");
     }
-    match (address, &listening.owner) {
+    let listening = listening.of_address(address);
+    let told = match (address, &listening.owner) {
         (ListenAddress::Tcp { port, .. }, _) if listening.redirect == Some(*port) => {
             format!("{address} (sends clients to HTTPS)")
         }
         (ListenAddress::Tcp { .. }, _) => address.to_string(),
         (ListenAddress::Unix(_), None) => format!("{address} (mode {:04o})", listening.mode),
         (ListenAddress::Unix(_), Some(owner)) => format!("{address} (mode {:04o}, owner {owner})", listening.mode),
-    }
+    };
+    let is_admin = listening.admin.addresses.contains(address);
+    if is_admin { format!("{told} (the server's own pages)") } else { told }
 }
 
 /// The connections of the whole instance to each server of PostgreSQL, which may have several of the databases.

@@ -20,7 +20,7 @@ pub(super) fn greet(
     let listening = &server.listening;
     let is_own = |address: &&BoundAddress| {
         let redirects = listening.redirect.is_some() && address.port() == listening.redirect;
-        !redirects && !address.is_one_of(&listening.proxy)
+        !redirects && !address.is_one_of(&listening.proxy) && !address.is_one_of(&listening.admin.addresses)
     };
     let base = addresses.iter().filter(is_own).find_map(|address| base(scheme, address)).unwrap_or_default();
     let mut shown: Vec<String> = addresses.iter().filter(is_own).map(|address| shown(scheme, address)).collect();
@@ -34,10 +34,18 @@ pub(super) fn greet(
     for address in addresses.iter().filter(|address| address.is_one_of(&listening.proxy)) {
         print(&format!("  forward proxy at {}", self::shown("http", address)));
     }
+    let is_clear = server.tls.is_none() || server.admin.tls == Some(false);
+    let admin_scheme = if is_clear { "http" } else { "https" };
+    let of_admin = || addresses.iter().filter(|address| address.is_one_of(&listening.admin.addresses));
+    for address in of_admin() {
+        print(&format!("  status pages at {}", self::shown(admin_scheme, address)));
+    }
     for hint in hints {
         print(&format!("  {base}{hint}"));
     }
     if let (Some(password), Some(file)) = (&keys.admin_password, &keys.password_file) {
+        let apart = of_admin().find_map(|address| self::base(admin_scheme, address));
+        let base = if server.admin.is_moved { apart.unwrap_or_default() } else { base };
         print(&match is_in_background {
             true => format!("  {base}/status   user admin, password in {}", file.display()),
             false => format!("  {base}/status   user admin, password {} (kept in {})", password.0, file.display()),

@@ -17,7 +17,7 @@ use super::program::{Program, fail, print};
 use super::shown::{described, troubles};
 use super::trail;
 use crate::config::{Loaded, ServerSettings, read_time};
-use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand as Order, LogLevels, VERSION};
+use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand as Order, LogLevels};
 use crate::ipc::{Line, LineError};
 use crate::observe::log::one_lines;
 use crate::observe::plain_file;
@@ -38,7 +38,7 @@ const SHOWN: u64 = 4096;
 
 /// Why an instance could not be told.
 #[derive(Debug, thiserror::Error)]
-enum Untold {
+pub(super) enum Untold {
     #[error("{0} does not run, or runs without a supervisor; `start` starts it in the background, `run` here")]
     NotRunning(String),
     #[error("{name} runs with process id {pid}, but takes no commands at {path}: {error}")]
@@ -60,15 +60,15 @@ enum Untold {
 }
 
 /// Where an instance has its files, and its name.
-struct RunningInstance {
+pub(super) struct RunningInstance {
     place: Place,
-    name: String,
+    pub(super) name: String,
     /// Whether the configuration is known to leave it to who starts the instance as whom its processes run.
     is_of_any_user: bool,
 }
 
 /// Finds the instance of a configuration. A configuration with errors still leads to the instance that runs.
-fn target(program: &Program, which: &Which) -> Result<RunningInstance, String> {
+pub(super) fn target(program: &Program, which: &Which) -> Result<RunningInstance, String> {
     match program.load(which) {
         Ok(loaded) => Ok(RunningInstance::of(&loaded)),
         Err(error) => {
@@ -116,22 +116,8 @@ pub(super) fn log(program: &Program, which: &Which, levels: &str, lasting: &str)
     };
     let levels = Some(levels).filter(|levels| *levels != "default").map(str::to_owned);
     let levels = LogLevels { levels, seconds: lasting.as_secs().max(1) };
-    let request = ControlRequest {
-        version: VERSION,
-        command: Order::Log,
-        wait: false,
-        levels: Some(levels),
-        process: None,
-        filter: None,
-    };
-    match target.say(&request) {
-        Ok(ControlAnswer { is_done: true, text, .. }) => {
-            print(&format!("{}: {text}", target.name));
-            ExitCode::SUCCESS
-        }
-        Ok(answer) => fail(&format!("error: {}: {}", target.name, answer.text)),
-        Err(error) => fail(&format!("error: {error}")),
-    }
+    let request = ControlRequest { levels: Some(levels), ..ControlRequest::of(Order::Log) };
+    target.told(&request)
 }
 
 /// Shows the records of requests: a list, or those of the request with this id.
@@ -259,23 +245,33 @@ impl RunningInstance {
     }
 
     fn ask(&self, order: Order, wait: bool) -> Result<ControlAnswer, Untold> {
-        let request =
-            ControlRequest { version: VERSION, command: order, wait, levels: None, process: None, filter: None };
-        self.say(&request)
+        self.say(&ControlRequest { wait, ..ControlRequest::of(order) })
+    }
+
+    /// What the supervisor knows.
+    pub(super) fn status(&self) -> Result<Value, Untold> {
+        self.ask(Order::Status, false).map(|answer| answer.status)
+    }
+
+    /// Tells it something that it answers at once, and shows the answer. Returns the exit code.
+    pub(super) fn told(&self, request: &ControlRequest) -> ExitCode {
+        match self.say(request) {
+            Ok(ControlAnswer { is_done: true, text, .. }) => {
+                print(&format!("{}: {text}", self.name));
+                ExitCode::SUCCESS
+            }
+            Ok(answer) => fail(&format!("error: {}: {}", self.name, answer.text)),
+            Err(error) => fail(&format!("error: {error}")),
+        }
     }
 
     /// What all processes know, as the first one tells it that answers. `None` if none does: one may hang.
-    fn tree(&self, status: &Value, part: Option<&str>) -> Option<Value> {
+    pub(super) fn tree(&self, status: &Value, part: Option<&str>) -> Option<Value> {
         let serving = status["processes"].as_array().into_iter().flatten().filter(|one| one["state"] == "serving");
         serving.take(ASKED).find_map(|process| {
-            let request = ControlRequest {
-                version: VERSION,
-                command: Order::Tree,
-                wait: false,
-                levels: None,
-                process: process["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()),
-                filter: part.map(str::to_owned),
-            };
+            let process = process["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+            let filter = part.map(str::to_owned);
+            let request = ControlRequest { process, filter, ..ControlRequest::of(Order::Tree) };
             let answer = self.say_within(&request, Some(OF_ONE)).ok().filter(|answer| answer.is_done)?;
             serde_json::from_str(&answer.text).ok()
         })

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::args::{Arguments, Command, Tell, Which};
+use super::args::{Arguments, Command, OfMember, Tell, Which};
 use super::setup::Setup;
-use super::{cert, check, hash_password, instance, new, routes, rpc, run};
+use super::{cert, check, hash_password, instance, members, new, routes, rpc, run};
 use crate::app::{App, Result};
 use crate::config;
 use crate::config::{ConfFile, Loaded, NotFound, Places, Report};
@@ -85,6 +85,9 @@ impl Program {
                 instance::tell(&self, &Tell { which: which.or(&arguments.site), wait: true }, Order::Reopen)
             }
             Some(Command::Log(log)) => instance::log(&self, &log.which.or(&arguments.site), &log.levels, &log.lasting),
+            Some(Command::Drain(of)) => members::of_member(&self, &of.or(&arguments.site), Order::Drain),
+            Some(Command::Eject(of)) => members::of_member(&self, &of.or(&arguments.site), Order::Eject),
+            Some(Command::Restore(of)) => members::of_member(&self, &of.or(&arguments.site), Order::Restore),
             Some(Command::Status(status)) => {
                 instance::status(&self, &status.which.or(&arguments.site), status.json, status.part.as_deref())
             }
@@ -170,6 +173,12 @@ impl Which {
         let conf = self.conf.iter().flat_map(|conf| ["--conf".into(), conf.into()]);
         let port = self.port.iter().flat_map(|port| ["--port".into(), port.to_string().into()]);
         conf.chain(port).collect()
+    }
+}
+
+impl OfMember {
+    fn or(self, outer: &Which) -> OfMember {
+        OfMember { which: self.which.or(outer), ..self }
     }
 }
 

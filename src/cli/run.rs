@@ -188,15 +188,20 @@ fn listeners(
     };
     if is_given {
         let (redirect, proxy) = (server.listening.redirect, std::mem::take(&mut server.listening.proxy));
+        let admin = std::mem::take(&mut server.listening.admin);
         server.listening = activation::settings_for(server.devel, &listeners)
             .map_err(|error| NoSite::Conf(format!("error: {error}")))?;
         server.listening.redirect = redirect;
-        if let Some(missing) = proxy.iter().find(|address| !server.listening.addresses.contains(address)) {
-            return Err(NoSite::Conf(format!(
-                "error: the service manager gave no socket at {missing}, where [proxy] listens"
-            )));
+        let wanted = proxy.iter().map(|address| (address, "[proxy]"));
+        let wanted = wanted.chain(admin.addresses.iter().map(|address| (address, "[admin]")));
+        for (address, section) in wanted {
+            if !server.listening.addresses.contains(address) {
+                let missing =
+                    format!("error: the service manager gave no socket at {address}, where {section} listens");
+                return Err(NoSite::Conf(missing));
+            }
         }
-        server.listening.proxy = proxy;
+        (server.listening.proxy, server.listening.admin) = (proxy, admin);
     }
     Ok((listeners, None))
 }
@@ -248,7 +253,8 @@ fn serve(
         let certificates = certificates(&loaded, inheritance.as_mut())?;
         let siblings = inheritance.as_ref().map(|inheritance| inheritance.siblings() as Arc<dyn Siblings>);
         let recorder = inheritance.as_ref().and_then(|inheritance| inheritance.recorder.clone());
-        let place = InstancePlace { budgets: budgets.clone(), siblings, recorder, certificates };
+        let acting = inheritance.as_ref().map(|inheritance| inheritance.acting.clone());
+        let place = InstancePlace { budgets: budgets.clone(), siblings, recorder, certificates, acting };
         let opened = OpenSite::open_in_place(&loaded, apps, &keys, templates.as_deref(), &before, place);
         drop(before);
         let site = opened.map_err(|not_opened| match not_opened {

@@ -51,6 +51,15 @@ pub(super) fn troubles(tree: Option<&Value>) -> String {
                 Value::Array(words) => words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
                 value => value.as_str().unwrap_or_default().to_owned(),
             };
+            let node = words(&member["node"]);
+            let operator = &member["operator"];
+            if operator.is_object() {
+                let why = words(&operator["why"]);
+                let since = operator["since"].as_i64().map(moment).unwrap_or_default();
+                let why = if why.is_empty() { why } else { format!(" ({why})") };
+                let (word, who) = (words(&operator["word"]), words(&operator["who"]));
+                lines.push(format!("\n  @{cluster}: {node} is {word} by {who} since {since}{why}"));
+            }
             let state = words(&member["state"]);
             if state == "healthy" || state.is_empty() {
                 continue;
@@ -58,7 +67,6 @@ pub(super) fn troubles(tree: Option<&Value>) -> String {
             let latest = member["since"]
                 .as_array()
                 .map_or(member["since"].as_i64(), |all| all.iter().filter_map(Value::as_i64).max());
-            let node = words(&member["node"]);
             lines.push(format!(
                 "\n  @{cluster}: {node} is {state} since {} ({})",
                 latest.map(moment).unwrap_or_default(),

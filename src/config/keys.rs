@@ -72,7 +72,7 @@ pub enum KeyKind {
 }
 
 /// The sections of a conf other than clusters.
-pub const SECTIONS: &[&str] = &["server", "routes", "certification", "proxy"];
+pub const SECTIONS: &[&str] = &["server", "routes", "certification", "proxy", "admin"];
 
 const HOUR: u64 = 60 * 60 * 1000;
 const DAY: u64 = 24 * HOUR;
@@ -165,6 +165,12 @@ pub(super) const PREVIOUS_SECUREKEYS: Key =
     key("previous_securekeys", KeyKind::Secrets, "", "former `securekey`s, whose sessions go on under the present one");
 pub(super) const ADMIN_PASSWORD: Key =
     key("admin_password", KeyKind::Secret, "", "password of `admin` on the status pages; at least 6 characters");
+pub(super) const VIEWER_PASSWORD: Key = key(
+    "viewer_password",
+    KeyKind::Secret,
+    "",
+    "password of `viewer`, who sees the status pages and changes nothing; there is no such user if not given",
+);
 pub(super) const ADMIN_CLEAR: Key = key(
     "admin_clear",
     KeyKind::Flag,
@@ -545,6 +551,31 @@ pub(super) const PROXY_MAX_HEAD: Key = key("max_head", size(KIB, MIB), "64k", "l
 pub(super) const FORWARDED_FOR: Key =
     key("forwarded_for", KeyKind::Flag, "no", "tell servers the client's address in `X-Forwarded-For`");
 
+pub(super) const ADMIN_LISTEN: Key = key(
+    "listen",
+    KeyKind::Addresses,
+    "",
+    "where the server's own pages are, in place of the site's ports: `unix:PATH`, `ADDRESS:PORT`",
+);
+pub(super) const ADMIN_LISTEN_MODE: Key =
+    key("listen_mode", KeyKind::Mode, "0600", "permissions of Unix sockets of `listen`");
+pub(super) const ADMIN_LISTEN_OWNER: Key =
+    key("listen_owner", KeyKind::Text, "", "owner of Unix sockets of `listen`: `user`, `user:group` or `:group`");
+pub(super) const ADMIN_PUBLIC: Key =
+    key("public", KeyKind::Flag, "no", "whether the server's own pages stay on the site's ports as well");
+pub(super) const ADMIN_TLS: Key =
+    key("tls", KeyKind::Text, "", "whether ports of `listen` speak TLS, `yes` or `no`; as the site does if not given");
+pub(super) const AUDIT_LOG_KEY: Key = key(
+    "audit_log",
+    KeyKind::File,
+    "",
+    "file of what operators have done; `var/audit.log`, or beside `access_log`, if not given",
+);
+
+/// The keys of `[admin]`.
+pub const ADMIN_SECTION: &[Key] =
+    &[ADMIN_LISTEN, ADMIN_LISTEN_MODE, ADMIN_LISTEN_OWNER, ADMIN_PUBLIC, ADMIN_TLS, AUDIT_LOG_KEY];
+
 /// The keys of `[proxy]`.
 pub const PROXY_SECTION: &[Key] = &[
     PROXY_LISTEN,
@@ -586,6 +617,7 @@ pub const SERVER: &[Key] = &[
     SECUREKEY,
     PREVIOUS_SECUREKEYS,
     ADMIN_PASSWORD,
+    VIEWER_PASSWORD,
     ADMIN_CLEAR,
     MAX_BODY,
     MAX_BODIES,
@@ -725,6 +757,7 @@ pub const TABLES: &[(&str, &[Key])] = &[
     ("[certification]", CERTIFICATION),
     ("[mount /path]", MOUNT),
     ("[proxy]", PROXY_SECTION),
+    ("[admin]", ADMIN_SECTION),
     ("[@name] of HTTP members", HTTP_CLUSTER),
     ("[@name] of databases", DB_CLUSTER),
 ];
@@ -769,11 +802,12 @@ mod tests {
     const REFERENCE: &str = include_str!("../../docs/CONFIG.md");
 
     /// The heading in the reference for each of the [`TABLES`].
-    const HEADINGS: [&str; 6] = [
+    const HEADINGS: [&str; 7] = [
         "## `[server]`",
         "## `[certification]`",
         "## `[mount /path]`",
         "## `[proxy]`",
+        "## `[admin]`",
         "### Of HTTP members",
         "### Of databases",
     ];

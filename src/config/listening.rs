@@ -1,11 +1,13 @@
 //! Where a site listens: `listen`, `listen_mode`, `listen_owner`, `ip` and `port` of `[server]`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::ini::{Section, Value};
+use super::keys::Key;
 use super::reading::{Reading, find, parts};
 use super::report::Problem;
 use super::{keys, mask, values};
@@ -81,6 +83,19 @@ pub struct ListenSettings {
     pub redirect: Option<u16>,
     /// Those of the addresses that are the forward proxy's.
     pub proxy: Vec<ListenAddress>,
+    /// Those of the addresses that are of the server's own pages.
+    pub admin: AdminSockets,
+}
+
+/// Where the server's own pages are, if not on the site's ports, and who may connect to the Unix sockets among these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminSockets {
+    /// Those of `listen` of `[admin]`.
+    pub addresses: Vec<ListenAddress>,
+    /// The permissions of the files of its Unix sockets.
+    pub mode: u32,
+    /// The owner of these files.
+    pub owner: Option<SocketOwner>,
 }
 
 /// The user and the group that own the file of a Unix socket, by name or number.
@@ -99,6 +114,17 @@ impl fmt::Display for SocketOwner {
     }
 }
 
+impl AdminSockets {
+    /// Who may connect to a Unix socket: its owner alone.
+    pub(super) const MODE: u32 = 0o600;
+}
+
+impl Default for AdminSockets {
+    fn default() -> AdminSockets {
+        AdminSockets { addresses: Vec::new(), mode: AdminSockets::MODE, owner: None }
+    }
+}
+
 impl ListenSettings {
     /// One address.
     pub(crate) fn on(address: ListenAddress) -> ListenSettings {
@@ -107,7 +133,7 @@ impl ListenSettings {
 
     /// Those of the addresses that are the site's.
     fn of_site(&self) -> impl Iterator<Item = &ListenAddress> {
-        self.addresses.iter().filter(|address| !self.proxy.contains(address))
+        self.addresses.iter().filter(|address| !self.proxy.contains(address) && !self.admin.addresses.contains(address))
     }
 
     /// The address and the port of the site's first address that has one.
@@ -119,13 +145,23 @@ impl ListenSettings {
     }
 
     /// Listens on another port (`-p`): it takes the place of every address with a port, and has the interface of the
-    /// first of these. Where only Unix sockets were named, it is added, on loopback. A forward proxy stays where it is.
+    /// first of these. Where only Unix sockets were named, it is added, on loopback. A forward proxy and the server's
+    /// own pages stay where they are.
     pub fn set_port(&mut self, port: u16) {
         let ip = self.tcp().map_or(Some(Ipv4Addr::LOCALHOST.into()), |(ip, _)| ip);
-        let proxy = &self.proxy;
-        self.addresses.retain(|address| is_unix(address) || proxy.contains(address));
+        let (proxy, admin) = (&self.proxy, &self.admin.addresses);
+        self.addresses.retain(|address| is_unix(address) || proxy.contains(address) || admin.contains(address));
         self.addresses.insert(0, ListenAddress::Tcp { ip, port });
         self.redirect = None;
+    }
+
+    /// The same with the permissions and the owner that the Unix socket of this address has.
+    pub(crate) fn of_address(&self, address: &ListenAddress) -> Cow<'_, ListenSettings> {
+        if !self.admin.addresses.contains(address) {
+            return Cow::Borrowed(self);
+        }
+        let AdminSockets { mode, owner, .. } = self.admin.clone();
+        Cow::Owned(ListenSettings { mode, owner, ..self.clone() })
     }
 
     /// Whether only this machine can reach the site, and of Unix sockets only the user that owns them: what devel mode
@@ -166,7 +202,7 @@ pub(super) fn listening(reading: &mut Reading<'_>, section: Option<&Section>, de
     let mode_value = find(section, &keys::LISTEN_MODE).filter(|value| !value.text.is_empty());
     let default = if devel.is_some() { DEVEL_MODE } else { MODE };
     let mode = reading.mode(section, &keys::LISTEN_MODE).unwrap_or(default);
-    let owner = owner(reading, section);
+    let owner = owner_of(reading, section, &keys::LISTEN_OWNER);
     if let Some(devel) = devel {
         for (nth, (address, span)) in listed.iter().enumerate().filter(|(_, (address, _))| !address.is_loopback()) {
             let is_of_ip = nth == 0 && (listen.is_none() || has_port);
@@ -261,8 +297,8 @@ fn address(text: &str, base: &Path) -> Result<ListenAddress, String> {
 }
 
 /// `user`, `user:group` or `:group`.
-fn owner(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<SocketOwner> {
-    let value = find(section, &keys::LISTEN_OWNER).filter(|value| !value.text.is_empty())?;
+pub(super) fn owner_of(reading: &mut Reading<'_>, section: Option<&Section>, key: &Key) -> Option<SocketOwner> {
+    let value = find(section, key).filter(|value| !value.text.is_empty())?;
     let (user, group) = match value.text.split_once(':') {
         Some((user, group)) => (user.trim(), Some(group.trim())),
         None => (value.text.as_str(), None),
@@ -270,7 +306,7 @@ fn owner(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<SocketO
     let is_name = |name: &str| !name.is_empty() && !name.contains([':', '/']) && !name.contains(char::is_whitespace);
     let user = Some(user).filter(|user| !user.is_empty() || group.is_none());
     if user.is_some_and(|user| !is_name(user)) || group.is_some_and(|group| !is_name(group)) {
-        reading.refuse(&keys::LISTEN_OWNER, value, "expected `user`, `user:group` or `:group`", None);
+        reading.refuse(key, value, "expected `user`, `user:group` or `:group`", None);
         return None;
     }
     Some(SocketOwner { user: user.map(str::to_owned), group: group.map(str::to_owned) })

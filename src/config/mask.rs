@@ -19,6 +19,7 @@ const ANNOUNCING: &[&str] = &[
     "securekey",
     "securekeys",
     "admin_password",
+    "viewer_password",
     "passphrase",
     "pass_phrase",
     "password",

@@ -4,6 +4,7 @@
 use skitai_actors::CoverageDetail;
 use skitai_actors::spec::Secret;
 
+use super::admin::AdminSettings;
 use super::connection_limits::connection_limits;
 use super::ini::{Section, Value};
 use super::keys;
@@ -40,6 +41,7 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
     let processes = processes(reading, section, supervise.unwrap_or(!devel));
     let listening = listening(reading, section, devel_value.filter(|_| devel));
     let securekey = securekey(reading, section);
+    let admin_password = password(reading, section, &keys::ADMIN_PASSWORD);
     let max_body = reading.count(section, &keys::MAX_BODY);
     ServerSettings {
         threads: reading.maybe_number(section, &keys::THREADS).map_or_else(|| (cores() / processes).max(1), as_size),
@@ -56,7 +58,8 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         num_result_cache_max: reading.number(section, &keys::NUM_RESULT_CACHE_MAX),
         previous_securekeys: previous_securekeys(reading, section, securekey.as_ref()),
         securekey,
-        admin_password: admin_password(reading, section),
+        viewer_password: viewer_password(reading, section, admin_password.as_ref()),
+        admin_password,
         admin_clear: reading.flag(section, &keys::ADMIN_CLEAR).0,
         devel,
         max_body,
@@ -85,8 +88,9 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         limits: connection_limits(reading, section),
         server_names: server_names(reading, section),
         trusted_proxies: trusted_proxies(reading, section),
-        // Its section is read later, when it is known where the site listens.
+        // Their sections are read later, when it is known where the site listens.
         proxy: None,
+        admin: AdminSettings::default(),
     }
 }
 
@@ -215,32 +219,50 @@ fn trusted_proxies(reading: &mut Reading<'_>, section: Option<&Section>) -> Trus
     TrustedProxies { networks: read.into_iter().map(|(network, _)| network).collect(), unix, header }
 }
 
-fn admin_password(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Secret> {
-    let (secret, span) = reading.secret(section, &keys::ADMIN_PASSWORD)?;
+/// The password of a user of the status pages: `admin_password` or `viewer_password`.
+fn password(reading: &mut Reading<'_>, section: Option<&Section>, key: &Key) -> Option<Secret> {
+    let (secret, span) = reading.secret(section, key)?;
+    let name = key.name;
     if secret.0 == SAMPLE_ADMIN_PASSWORD {
         reading.push(
-            Problem::error(span, "`admin_password` is the one of Skitai's sample, which anybody can read")
+            Problem::error(span, format!("`{name}` is the one of Skitai's sample, which anybody can read"))
                 .label("a known password")
-                .help("choose one, or remove the line: one is made then and kept in var"),
+                .help(match name == keys::ADMIN_PASSWORD.name {
+                    true => "choose one, or remove the line: one is made then and kept in var",
+                    false => "choose one, or remove the line: there is no such user then",
+                }),
         );
     } else if secret.0.chars().count() < ADMIN_PASSWORD_MIN {
         reading.push(
-            Problem::error(span, format!("`admin_password` is shorter than {ADMIN_PASSWORD_MIN} characters"))
+            Problem::error(span, format!("`{name}` is shorter than {ADMIN_PASSWORD_MIN} characters"))
                 .label("can be guessed"),
         );
     } else if PasswordHash::is_meant(&secret.0) {
         if let Err(expected) = PasswordHash::read(&secret.0) {
             reading.push(
-                Problem::error(span, "`admin_password` begins as a hash does, and is none that is read here")
+                Problem::error(span, format!("`{name}` begins as a hash does, and is none that is read here"))
                     .label(expected)
                     .help("make one with the command `hash-password`"),
             );
         }
     } else if secret.0.chars().count() < ADMIN_PASSWORD_GOOD {
         reading.push(
-            Problem::warning(span, format!("`admin_password` is shorter than {ADMIN_PASSWORD_GOOD} characters"))
+            Problem::warning(span, format!("`{name}` is shorter than {ADMIN_PASSWORD_GOOD} characters"))
                 .label("may be guessed")
                 .help("choose a longer one; the command `hash-password` makes a hash that may stand in its place"),
+        );
+    }
+    Some(secret)
+}
+
+/// The viewer's password. That of `admin` would make every viewer an admin.
+fn viewer_password(reading: &mut Reading<'_>, section: Option<&Section>, admin: Option<&Secret>) -> Option<Secret> {
+    let secret = password(reading, section, &keys::VIEWER_PASSWORD)?;
+    if let Some(value) = find(section, &keys::VIEWER_PASSWORD).filter(|_| admin == Some(&secret)) {
+        reading.push(
+            Problem::error(value.span(), "`viewer_password` is the password of `admin`")
+                .label("every viewer could act")
+                .help("choose another one"),
         );
     }
     Some(secret)

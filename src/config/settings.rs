@@ -8,6 +8,7 @@ use std::time::Duration;
 use skitai_actors::CoverageDetail;
 use skitai_actors::spec::{ClusterSpec, DbSpec, Secret};
 
+use super::admin::AdminSettings;
 use super::certification::TlsSettings;
 use super::connection_limits::ConnectionLimits;
 use super::listening::{ListenAddress, ListenSettings};
@@ -64,6 +65,8 @@ pub struct ServerSettings {
     pub previous_securekeys: Vec<Secret>,
     /// Password of the user `admin` for the status pages, or its hash.
     pub admin_password: Option<Secret>,
+    /// Password of the user `viewer`, or its hash; `None` if there is no such user.
+    pub viewer_password: Option<Secret>,
     /// Whether the status pages answer other machines without TLS.
     pub admin_clear: bool,
     /// Devel mode.
@@ -122,6 +125,8 @@ pub struct ServerSettings {
     pub trusted_proxies: TrustedProxies,
     /// The forward proxy; `None` if there is none.
     pub proxy: Option<ProxySettings>,
+    /// Where the server's own pages are, and the audit log.
+    pub admin: AdminSettings,
 }
 
 impl ServerSettings {
@@ -309,6 +314,7 @@ impl Default for ServerSettings {
             securekey: None,
             previous_securekeys: Vec::new(),
             admin_password: None,
+            viewer_password: None,
             admin_clear: false,
             devel: false,
             max_body: default_count(&keys::MAX_BODY),
@@ -338,6 +344,7 @@ impl Default for ServerSettings {
             server_names: ServerNames::default(),
             trusted_proxies: TrustedProxies::default(),
             proxy: None,
+            admin: AdminSettings::default(),
         }
     }
 }

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use skitai_wire::Value;
 
+use super::acts::{MemberDeed, MemberWord, OperatorAct};
 use crate::config::ConfFile;
+use crate::observe::audit::AuditEntry;
 use crate::tls::tickets::TicketSecrets;
 
 /// Of the messages as they are now.
@@ -58,6 +60,12 @@ pub(crate) struct Hello {
     /// Whether the supervisor hands down the files of certificates, also when they have changed.
     #[serde(default)]
     pub(crate) hands_tls_files: bool,
+    /// What operators have said of members.
+    #[serde(default)]
+    pub(crate) member_words: Vec<MemberWord>,
+    /// The newest entries of the audit log.
+    #[serde(default)]
+    pub(crate) audit: Vec<AuditEntry>,
 }
 
 /// What a process knows that the next one in its place can use. The supervisor keeps it and does not look into it.
@@ -128,6 +136,12 @@ pub(crate) enum ToProcess {
     TicketSecrets { secrets: TicketSecrets },
     /// Files of certificates have changed: the descriptors beside this message are these.
     TlsFiles { descriptors: Vec<Descriptor> },
+    /// All that operators have said of members. `restored`: the one that is to take part again, whatever its health.
+    MemberWords { words: Vec<MemberWord>, restored: Option<MemberDeed> },
+    /// The audit log has one entry more.
+    Audited(AuditEntry),
+    /// What became of the act that this process has asked for.
+    Acted { number: u64, is_done: bool, text: String },
     #[serde(other)]
     Unknown,
 }
@@ -219,6 +233,10 @@ pub(crate) enum FromProcess {
     Reckon { number: u64, silent: Vec<i32> },
     /// A handler asks that the instance ends, or starts anew.
     Asked { for_what: Wish },
+    /// An operator asks for this, by the web.
+    Act { number: u64, act: OperatorAct },
+    /// Something was refused to an operator.
+    Audit(AuditEntry),
     /// The connections to databases that its configuration gives it. It holds none before they are granted.
     Needs { connections: Vec<ConnectionCount> },
     /// So many of its connections are closed, at the server as well: it may hold as many fewer.
@@ -228,6 +246,9 @@ pub(crate) enum FromProcess {
     #[serde(other)]
     Unknown,
 }
+
+/// The exit code of a process that asks to be started anew.
+pub(crate) const RESTART: u8 = 3;
 
 /// What an app may ask of its instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,6 +268,9 @@ pub(crate) struct ControlRequest {
     /// With [`InstanceCommand::Log`].
     #[serde(default)]
     pub(crate) levels: Option<LogLevels>,
+    /// With [`InstanceCommand::Drain`] and its kin.
+    #[serde(default)]
+    pub(crate) member: Option<MemberDeed>,
     /// With [`InstanceCommand::Tree`]: the process that is asked.
     #[serde(default)]
     pub(crate) process: Option<i32>,
@@ -255,8 +279,16 @@ pub(crate) struct ControlRequest {
     pub(crate) filter: Option<String>,
 }
 
+impl ControlRequest {
+    /// A command that needs nothing else.
+    pub(crate) fn of(command: InstanceCommand) -> ControlRequest {
+        let (levels, member) = (None, None);
+        ControlRequest { version: VERSION, command, wait: false, levels, member, process: None, filter: None }
+    }
+}
+
 /// The levels that the log is to have for a time.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LogLevels {
     /// In the words of `RUST_LOG`; `None` for those of the start.
     pub(crate) levels: Option<String>,
@@ -278,6 +310,12 @@ pub(crate) enum InstanceCommand {
     Tree,
     /// The log has other levels for a time.
     Log,
+    /// A member gets no new calls.
+    Drain,
+    /// A member gets no new calls, and what it has is ended.
+    Eject,
+    /// A member takes part again.
+    Restore,
 }
 
 /// The answer to a [`ControlRequest`].
@@ -292,6 +330,14 @@ pub(crate) struct ControlAnswer {
 }
 
 impl ControlAnswer {
+    /// What became of it, in words.
+    pub(crate) fn of(done: Result<String, String>) -> ControlAnswer {
+        match done {
+            Ok(text) => ControlAnswer { is_done: true, text, status: serde_json::Value::Null },
+            Err(text) => ControlAnswer::refusal(text),
+        }
+    }
+
     /// It is not done.
     pub(crate) fn refusal(text: String) -> ControlAnswer {
         ControlAnswer { is_done: false, text, status: serde_json::Value::Null }

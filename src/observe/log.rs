@@ -15,6 +15,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// The levels in force, to be set while the log runs. Empty in a program that has set up its own log.
 static LEVELS: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
 
+/// The longest time for which the log has other levels, in seconds: a day.
+pub(crate) const LONGEST_LASTING: u64 = 24 * 60 * 60;
+/// The levels where `RUST_LOG` says none. rustls warns of every client that does something wrong.
+const DEFAULT: &str = "info,actix_server=warn,rustls=error";
 /// The longest text of levels, in octets: each event looks at all of them.
 const LONGEST_LEVELS: usize = 1024;
 
@@ -63,6 +67,13 @@ pub(crate) fn check_levels(levels: &str) -> Result<(), String> {
     }
 }
 
+/// The levels of the start, but that one part of the log has this level.
+pub(crate) fn levels_with(target: &str, level: &str) -> String {
+    let start = std::env::var("RUST_LOG").unwrap_or_default();
+    let start = Some(start.trim()).filter(|text| !text.is_empty() && text.parse::<Targets>().is_ok());
+    format!("{},{target}={level}", start.unwrap_or(DEFAULT))
+}
+
 fn of_environment() -> Targets {
     chosen(&std::env::var("RUST_LOG").unwrap_or_default())
 }
@@ -70,11 +81,7 @@ fn of_environment() -> Targets {
 /// Parses `RUST_LOG`, such as `debug` or `warn,skitai_actors=debug`; the default if it cannot be parsed. It does not
 /// parse names of spans: there are none, and the filter that knows them compiles a regular-expression engine.
 fn chosen(levels: &str) -> Targets {
-    let default = || {
-        let quieter = Targets::new().with_default(LevelFilter::INFO).with_target("actix_server", LevelFilter::WARN);
-        // It warns of every client that does something wrong.
-        quieter.with_target("rustls", LevelFilter::ERROR)
-    };
+    let default = || DEFAULT.parse().unwrap_or_default();
     Some(levels.trim()).filter(|text| !text.is_empty()).and_then(|text| text.parse().ok()).unwrap_or_else(default)
 }
 

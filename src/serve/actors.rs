@@ -35,13 +35,13 @@ pub(super) fn start(open: &OpenSite, thread: usize) -> Arc<Services> {
     }
     let mut databases = HashMap::default();
     for (spec, health) in &open.databases {
-        let (made, health, files) = (spec.clone(), health.clone(), open.process.files.clone());
+        let (made, of_actor, files) = (spec.clone(), health.clone(), open.process.files.clone());
         let budgets = open.process.budgets.clone();
         let actor = ActorRef::open(format!("db:{}", spec.name), admission, move || {
-            Database::within(made.clone(), health.clone(), budgets.as_ref()).closed_with(&files)
+            Database::within(made.clone(), of_actor.clone(), budgets.as_ref()).closed_with(&files)
         });
         registry.register(thread, actor.reporter());
-        databases.insert(spec.name.clone(), (actor, spec.clone()));
+        databases.insert(spec.name.clone(), (actor, spec.clone(), health.clone()));
     }
     let web = ActorRef::open("web", admission, || UrlClient::new(UrlClientLimits::default()));
     registry.register(thread, web.reporter());
@@ -72,6 +72,7 @@ pub(super) fn start(open: &OpenSite, thread: usize) -> Arc<Services> {
         blocking: open.process.blocking.clone(),
         runtime: tokio::runtime::Handle::current(),
         lifecycle: open.process.lifecycle.clone(),
+        acting: open.process.acting.clone(),
         recorder: open.process.recorder.clone(),
         trails: open.process.trails.clone(),
         proxies: Some(&server.trusted_proxies)

@@ -1,5 +1,5 @@
-//! What a port leads to: the site; for those who come to the port of `redirect_http`, the way to HTTPS; or, through the
-//! forward proxy, elsewhere.
+//! What a port leads to: the site; the server's own pages, where they have a port of their own; for those who come to
+//! the port of `redirect_http`, the way to HTTPS; or, through the forward proxy, elsewhere.
 
 use std::error::Error;
 use std::io;
@@ -40,6 +40,8 @@ pub(super) enum Port {
     Redirect,
     /// The forward proxy.
     Forward,
+    /// The server's own pages, over TLS or in clear text.
+    Admin(Option<Arc<Certificates>>),
 }
 
 /// A service of one thread behind one port.
@@ -55,6 +57,7 @@ pub(super) enum Leads {
     ToSite,
     ToHttps,
     Elsewhere,
+    ToAdmin,
 }
 
 impl Port {
@@ -65,8 +68,8 @@ impl Port {
         over_tls: fn(S, Arc<rustls::ServerConfig>) -> Transport,
     ) -> Transport {
         match self {
-            Port::Tls(certificates) => over_tls(socket, certificates.config()),
-            Port::Clear | Port::Redirect | Port::Forward => socket.into(),
+            Port::Tls(certificates) | Port::Admin(Some(certificates)) => over_tls(socket, certificates.config()),
+            Port::Clear | Port::Redirect | Port::Forward | Port::Admin(None) => socket.into(),
         }
     }
 
@@ -75,7 +78,12 @@ impl Port {
             Port::Clear | Port::Tls(_) => Leads::ToSite,
             Port::Redirect => Leads::ToHttps,
             Port::Forward => Leads::Elsewhere,
+            Port::Admin(_) => Leads::ToAdmin,
         }
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self, Port::Tls(_) | Port::Admin(Some(_)))
     }
 }
 
@@ -110,6 +118,10 @@ impl Service for Entrance {
             Leads::ToHttps => {
                 let (thread, certificates) = self.slot.thread_and_certificates();
                 Box::pin(async move { redirect::reply(&thread, &request, peer, certificates.as_deref()).await.into() })
+            }
+            Leads::ToAdmin => {
+                let (slot, tls) = (self.slot.clone(), tls.cloned());
+                Box::pin(async move { slot.call_admin(request, peer, tls).await })
             }
             Leads::Elsewhere => {
                 let forward = self.slot.forward();

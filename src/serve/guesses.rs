@@ -22,6 +22,8 @@ use crate::ipc::messages::Question;
 
 /// The topic of a question that tells guesses at the password of `admin`.
 pub(super) const GUESSES: &str = "guesses";
+/// The same of the user `viewer`.
+pub(super) const VIEWER_GUESSES: &str = "guesses of the viewer";
 /// The same of the users of a forward proxy.
 pub(super) const PROXY_GUESSES: &str = "guesses of the forward proxy";
 /// The time between two messages.

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use skitai_wire::{Map, Value};
 
+use super::acting::Acting;
 use crate::app::blocking_pool::BlockingPool;
 use crate::app::registry::Registry;
 use crate::app::routing::mount::Mount;
@@ -25,6 +26,7 @@ pub(super) struct Known {
     pub(super) apps: Arc<MountedApps>,
     pub(super) forward: Option<Arc<Forward>>,
     pub(super) trails: Option<Arc<TrailKeeper>>,
+    pub(super) acting: Arc<Acting>,
 }
 
 impl Known {
@@ -40,6 +42,7 @@ impl Known {
             ("queue", self.blocking.tree()),
             ("held", watchdog::held(&self.holds)),
             ("objects", self.objects.tree()),
+            ("audit", self.acting.audit_tree()),
         ];
         let forward = self.forward.as_ref().map(|forward| ("forward_proxy", forward.tree()));
         let trails = self.trails.as_ref().map(|trails| ("records", trails.ring().tree()));

@@ -51,7 +51,7 @@ pub(crate) enum Listener {
 pub(crate) fn open_at(address: &ListenAddress, listening: &ListenSettings) -> Result<Listener, ListenError> {
     match address {
         ListenAddress::Tcp { ip, port } => tcp(*ip, *port),
-        ListenAddress::Unix(path) => unix(path, listening),
+        ListenAddress::Unix(path) => unix(path, &listening.of_address(address)),
     }
 }
 

@@ -14,6 +14,7 @@ use skitai_actors::kit::{ActorRef, tasks};
 use skitai_actors::session::Sealer;
 use skitai_actors::status::{Registry, StatusActor};
 
+use super::acting::Acting;
 use super::crowd::Crowd;
 use super::known::MountedApps;
 use crate::app::blocking_pool::BlockingPool;
@@ -57,6 +58,8 @@ pub(crate) struct Process {
     /// The forward proxy, and the connections of its clients.
     pub(crate) forward: Option<Arc<Forward>>,
     pub(super) forward_crowd: Arc<Crowd>,
+    /// The connections to the address of the server's own pages.
+    pub(super) admin_crowd: Arc<Crowd>,
     /// One set per thread.
     pub(super) counts: Arc<[Arc<Counts>]>,
     /// The same by route.
@@ -71,6 +74,8 @@ pub(crate) struct Process {
     pub(crate) log_files: LogFiles,
     /// How many connections to databases this process may hold; `None` for all that its configuration gives it.
     pub(crate) budgets: Option<Arc<Budgets>>,
+    /// What operators say and do.
+    pub(crate) acting: Arc<Acting>,
     /// Where this process says what it does, for its supervisor.
     pub(crate) recorder: Option<Arc<Recorder>>,
     /// Who keeps the records of requests; `None` if nobody does.
@@ -126,6 +131,7 @@ impl Process {
                 }
             }
         }
+        self.acting.reopen_audit();
         let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
         for log in logs.values() {
             if let Err(error) = log.reopen(&self.log_files) {

@@ -2,6 +2,10 @@
 //!
 //! A thread of its own reads it, so that a process whose event loops are all busy still hears. Whoever has something
 //! to say writes at once: messages are short, and the supervisor always reads.
+//!
+//! - [`hearing`]: what is done with what the supervisor says.
+
+mod hearing;
 
 use std::io;
 use std::mem::take;
@@ -10,20 +14,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
-use skitai_actors::db::{BudgetKey, Budgets, Said};
+use skitai_actors::db::{Budgets, Said};
 use skitai_actors::spec::Shard;
 use skitai_wire::Value;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use self::hearing::{AtOnce, hear};
+use super::acting::Acting;
 use super::drain::Drain;
-use super::guesses::{self, GUESSES, PROXY_GUESSES};
+use super::guesses::{self, GUESSES, PROXY_GUESSES, VIEWER_GUESSES};
 use super::learnt::Predecessor;
 use super::listen::Listener;
 use super::renewal;
-use super::siblings::{self, Returned, ThroughSupervisor};
+use super::siblings::{self, ThroughSupervisor};
 use super::site::OpenSite;
 use crate::config::{Declared, Loaded, ServerSettings};
-use crate::ipc::messages::{ConnectionCount, Descriptor, FromProcess, Hello, Question, TREE, ToProcess, VERSION};
+use crate::ipc::messages::{ConnectionCount, Descriptor, FromProcess, Hello, Question, TREE, VERSION};
 use crate::ipc::recorder::Recorder;
 use crate::ipc::{Line, LineError};
 use crate::observe::log;
@@ -63,6 +69,8 @@ pub(crate) struct Inheritance {
     pub(crate) budgets: Option<Arc<Budgets>>,
     /// The questions of this process to the others.
     open: Arc<siblings::OpenQuestions>,
+    /// What operators say and do.
+    pub(crate) acting: Arc<Acting>,
     /// Where this process says what it does.
     pub(crate) recorder: Option<Arc<Recorder>>,
     /// The keys of tickets, which the supervisor changes.
@@ -89,7 +97,7 @@ impl Inheritance {
         let failed = |error: io::Error| NoSupervisor::Line(error.into());
         let mut line = Line::on_stdin().map_err(failed)?;
         line.set_patience(Some(PATIENCE)).map_err(failed)?;
-        let hello: Hello = line.wait()?;
+        let mut hello: Hello = line.wait()?;
         let came = Instant::now();
         // Until this process listens to its supervisor: its start may take a minute, in which it has the sockets.
         let _ = set_parent_process_death_signal(Some(Signal::TERM));
@@ -112,8 +120,11 @@ impl Inheritance {
         let relay = Relay(Arc::new(Mutex::new(Some(Line::from(writer)))));
         let budgets = hello.grants_connections.then(|| relay.budgets());
         let tickets = Tickets::of(hello.ticket_secrets.clone());
-        let open = Arc::default();
-        Ok(Inheritance { hello, descriptors, relay, budgets, tickets, open, recorder, came, line })
+        let open = Arc::<siblings::OpenQuestions>::default();
+        let siblings = Arc::new(ThroughSupervisor { relay: relay.clone(), open: open.clone() });
+        let acting = Acting::of_instance(siblings, take(&mut hello.member_words), take(&mut hello.audit));
+        let acting = Arc::new(acting);
+        Ok(Inheritance { hello, descriptors, relay, budgets, tickets, open, acting, recorder, came, line })
     }
 
     /// What the process whose place this one takes has learnt.
@@ -153,9 +164,12 @@ impl Inheritance {
 
     /// Obeys the supervisor from now on. If it is gone, nobody would replace this process or end it: it drains.
     pub(crate) fn obey(self, drain: Drain, site: &OpenSite) -> io::Result<Relay> {
-        let (process, admin) = (site.process.clone(), site.site.admin.clone());
+        let (process, admin, viewer) = (site.process.clone(), site.site.admin.clone(), site.site.viewer.clone());
         if let Some(admin) = &admin {
             guesses::tell(GUESSES, admin, self.siblings());
+        }
+        if let Some(viewer) = &viewer {
+            guesses::tell(VIEWER_GUESSES, viewer, self.siblings());
         }
         let proxy = process.forward.as_ref().and_then(|forward| forward.login.clone());
         if let Some(proxy) = &proxy {
@@ -176,6 +190,9 @@ impl Inheritance {
                     Some(Order::Reopen(handed)) => process.reopen_logs(handed),
                     Some(Order::Question(question)) if question.topic == GUESSES => {
                         admin.iter().for_each(|admin| guesses::heard(&question, admin));
+                    }
+                    Some(Order::Question(question)) if question.topic == VIEWER_GUESSES => {
+                        viewer.iter().for_each(|viewer| guesses::heard(&question, viewer));
                     }
                     Some(Order::Question(question)) if question.topic == PROXY_GUESSES => {
                         proxy.iter().for_each(|proxy| guesses::heard(&question, proxy));
@@ -205,8 +222,8 @@ impl Inheritance {
 
     /// Begins to listen to the supervisor, on a thread of its own. The channel ends when the supervisor has.
     fn listen(self) -> io::Result<(Relay, UnboundedReceiver<Order>)> {
-        let Inheritance { relay, mut line, budgets, tickets, open, recorder, .. } = self;
-        let at_once = AtOnce { budgets, tickets, open, recorder };
+        let Inheritance { relay, mut line, budgets, tickets, open, acting, recorder, .. } = self;
+        let at_once = AtOnce { budgets, tickets, open, acting, recorder };
         line.socket().set_read_timeout(None)?;
         let (sender, receiver) = unbounded_channel();
         std::thread::Builder::new().name("relay".to_owned()).spawn(move || {
@@ -217,83 +234,6 @@ impl Inheritance {
             }
         })?;
         Ok((relay, receiver))
-    }
-}
-
-/// What is done at once with what is heard, whatever the event loops do.
-struct AtOnce {
-    budgets: Option<Arc<Budgets>>,
-    tickets: Arc<Tickets>,
-    open: Arc<siblings::OpenQuestions>,
-    recorder: Option<Arc<Recorder>>,
-}
-
-fn hear(line: &mut Line, sender: &UnboundedSender<Order>, at_once: &AtOnce) -> Result<(), LineError> {
-    let AtOnce { budgets, tickets, open, recorder } = at_once;
-    loop {
-        let order = match line.wait()? {
-            ToProcess::Drain { is_replaced } => Order::Drain { is_replaced },
-            ToProcess::End => Order::End,
-            ToProcess::Reopen { descriptors } => match named(line, descriptors) {
-                Ok(named) => Order::Reopen(named),
-                Err(error) => {
-                    tracing::error!("{error}; log files stay as they are");
-                    continue;
-                }
-            },
-            ToProcess::Grants { connections } => {
-                each(budgets.as_deref(), connections, Budgets::granted);
-                continue;
-            }
-            ToProcess::Wants { connections } => {
-                each(budgets.as_deref(), connections, Budgets::asked);
-                continue;
-            }
-            ToProcess::Announce { is_on } => {
-                recorder.iter().for_each(|recorder| recorder.set_announces(is_on));
-                continue;
-            }
-            ToProcess::Levels { levels } => {
-                log::set_levels(levels.as_deref());
-                continue;
-            }
-            ToProcess::Question(question) => Order::Question(question),
-            ToProcess::Asked { number, processes } => {
-                open.returned(number, Returned::Asked(processes));
-                continue;
-            }
-            ToProcess::Answer { from, number, body } => {
-                open.returned(number, Returned::Answer { from, body });
-                continue;
-            }
-            ToProcess::Reckoning { number, reckoning } => {
-                open.returned(number, Returned::Reckoning(reckoning));
-                continue;
-            }
-            ToProcess::TicketSecrets { secrets } => {
-                tickets.set(secrets);
-                continue;
-            }
-            ToProcess::TlsFiles { descriptors } => match named(line, descriptors) {
-                Ok(named) => Order::TakeUp(tls_files(named).0),
-                Err(error) => {
-                    tracing::error!("{error}; certificates stay as they are");
-                    continue;
-                }
-            },
-            ToProcess::Unknown => continue,
-        };
-        if sender.send(order).is_err() {
-            return Ok(());
-        }
-    }
-}
-
-fn each(budgets: Option<&Budgets>, connections: Vec<ConnectionCount>, act: impl Fn(&Budgets, &BudgetKey, usize)) {
-    for ConnectionCount { cluster, member, count, .. } in connections {
-        if let Some(budgets) = budgets {
-            act(budgets, &(cluster.into(), member.into()), count);
-        }
     }
 }
 
@@ -372,28 +312,5 @@ impl Relay {
     /// Whether the supervisor was there the last time.
     pub(crate) fn is_heard(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::net::UnixStream;
-
-    use super::*;
-    use crate::tls::tickets::TicketSecrets;
-
-    #[test]
-    fn a_new_key_of_tickets_is_taken_up_whatever_the_event_loops_do() {
-        let (here, there) = UnixStream::pair().expect("a pair");
-        let (mut here, mut supervisor) = (Line::from(here), Line::from(there));
-        let (old, new) = (TicketSecrets::made(), TicketSecrets::made());
-        let at_once = AtOnce { budgets: None, tickets: Tickets::of(old), open: Arc::default(), recorder: None };
-        supervisor.queue(&ToProcess::TicketSecrets { secrets: new.clone() }).expect("it is short");
-        supervisor.flush().expect("there is room");
-        drop(supervisor);
-        // Nobody reads this: no event loop is asked.
-        let (sender, _receiver) = unbounded_channel();
-        assert!(matches!(hear(&mut here, &sender, &at_once), Err(LineError::Ended)));
-        assert!(at_once.tickets.are(&new));
     }
 }

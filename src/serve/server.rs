@@ -76,11 +76,14 @@ pub(crate) fn start(
         .shutdown_timeout(FOR_EVER)
         .disable_signals();
     for listener in listeners {
+        let is_admin = listener.address().is_ok_and(|address| address.is_one_of(&settings.listening.admin.addresses));
+        let over_tls_for_admin = certificates.clone().filter(|_| settings.admin.tls != Some(false));
         let is_proxy = listener.address().is_ok_and(|address| address.is_one_of(&settings.listening.proxy));
         builder = match listener {
             Listener::Tcp(listener) => {
                 let peer = |socket: &TcpStream| socket.peer_addr().ok().map(Peer::Address);
                 let port = match &certificates {
+                    _ if is_admin => Port::Admin(over_tls_for_admin),
                     _ if is_proxy => Port::Forward,
                     _ if is_redirect(&listener, settings.listening.redirect) => Port::Redirect,
                     Some(certificates) => Port::Tls(certificates.clone()),
@@ -92,7 +95,11 @@ pub(crate) fn start(
             Listener::Unix(listener) => {
                 let peer = |_: &UnixStream| Some(Peer::Unix);
                 // Who connects there is on this machine, so nothing is encrypted.
-                let port = if is_proxy { Port::Forward } else { Port::Clear };
+                let port = match (is_admin, is_proxy) {
+                    (true, _) => Port::Admin(None),
+                    (false, true) => Port::Forward,
+                    (false, false) => Port::Clear,
+                };
                 let connections = connections(make.clone(), peer, port, |socket, _| socket.into());
                 builder.listen_uds("http", listener, connections)?
             }
@@ -130,6 +137,7 @@ fn connections<S: FromStream + Into<Transport> + AsyncRead + AsyncWrite + Unpin 
                 let leads = port.leads();
                 let entered = match leads {
                     Leads::Elsewhere => here.slot.enter_forward(peer),
+                    Leads::ToAdmin => here.slot.enter_admin(),
                     Leads::ToSite | Leads::ToHttps => here.slot.enter(peer),
                 };
                 let entered = match entered {
@@ -141,7 +149,7 @@ fn connections<S: FromStream + Into<Transport> + AsyncRead + AsyncWrite + Unpin 
                         // connection lasts.
                         Ok((entered, Catching(Box::pin(drive))))
                     }
-                    Err(turned) => Err((socket, turned, matches!(port, Port::Tls(_)))),
+                    Err(turned) => Err((socket, turned, port.is_tls())),
                 };
                 let here = here.clone();
                 async move {

@@ -27,6 +27,7 @@ use tokio::time::timeout_at;
 
 use super::relay::Relay;
 use crate::app::services::REPORT_WITHIN;
+use crate::ipc::acts::OperatorAct;
 use crate::ipc::messages::{FromProcess, ProcessEntry, Question, Reckoning};
 
 /// The topic of a [`Question`] whose answer is a [`Snapshot`].
@@ -43,6 +44,7 @@ pub(super) enum Returned {
     Asked(Vec<ProcessEntry>),
     Answer { from: i32, body: String },
     Reckoning(Reckoning),
+    Acted(Result<String, String>),
 }
 
 /// The question about the status.
@@ -112,6 +114,20 @@ impl ThroughSupervisor {
         let number = self.open.next.fetch_add(1, Relaxed);
         self.relay.say(&FromProcess::Question(Question { by: 0, number, topic: topic.to_owned(), body }));
     }
+
+    /// Asks the supervisor for what an operator wants, and what became of it.
+    pub(super) async fn act(&self, act: OperatorAct, until: Instant) -> Result<String, String> {
+        let mut question = OpenQuestion::new(&self.open);
+        let (relay, number) = (self.relay.clone(), question.number);
+        // Waits for room in the socket's buffer.
+        let _ = tokio::task::spawn_blocking(move || relay.say(&FromProcess::Act { number, act })).await;
+        while let Some(returned) = question.next(until).await {
+            if let Returned::Acted(done) = returned {
+                return done;
+            }
+        }
+        Err("the supervisor has not said what became of it: look at the log, and at the audit log".to_owned())
+    }
 }
 
 impl Siblings for ThroughSupervisor {
@@ -151,7 +167,7 @@ async fn heard(question: &mut OpenQuestion, until: Instant) -> (Vec<ProcessEntry
                     Err(error) => tracing::warn!("the status of process {from} cannot be read: {error}"),
                 }
             }
-            Returned::Reckoning(_) => {}
+            Returned::Reckoning(_) | Returned::Acted(_) => {}
         }
         let others = entries.as_ref().map(|entries| entries.iter().filter(|entry| entry.pid != own).count());
         if others.is_some_and(|others| answers >= others) {

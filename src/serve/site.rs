@@ -12,23 +12,26 @@ use skitai_actors::spec::DbSpec;
 use skitai_actors::status::{Recall, Registry, Siblings, StatusActor};
 use skitai_wire::{Map, Value};
 
+use super::acting::Acting;
 use super::fleet::Fleet;
 use super::keys::Keys;
 use super::known::{Known, MountedApps};
 use super::learnt::Predecessor;
-use super::mounting::{NotOpened, Unfit, mounts, place};
+use super::mounting::{NotOpened, Unfit, mounts};
+use super::own::{AdminSite, OwnPages};
 use super::process::Process;
 use super::watch::keep_of_process;
 use crate::app::blocking_pool::BlockingPool;
-use crate::app::request::admin_login::of_admin;
+use crate::app::closing::Lifecycle;
+use crate::app::request::act_token::ActKey;
+use crate::app::request::admin_login::Role;
 use crate::app::routing::mount::Mount;
 use crate::app::routing::router::Router;
-use crate::app::routing::table::RouteMatch;
 use crate::app::site::Site;
 use crate::app::trail::keeper::TrailKeeper;
 use crate::app::{App, Wasc};
-use crate::builtin::{self, admin, methods, metrics, trail};
-use crate::config::{Declared, Introspection, Loaded, MetricsAccess, ServerSettings, Settings};
+use crate::builtin;
+use crate::config::{AUDIT_LOG, Declared, Loaded, ServerSettings, Settings};
 use crate::edge::gate::Gates;
 use crate::edge::large::Bodies;
 use crate::edge::moves::Moves;
@@ -52,11 +55,15 @@ pub(crate) struct InstancePlace {
     pub(crate) recorder: Option<Arc<Recorder>>,
     /// What clients are shown over TLS; without any the site speaks clear text.
     pub(crate) certificates: Option<Arc<Certificates>>,
+    /// What operators say and do; `None` without a supervisor.
+    pub(crate) acting: Option<Arc<Acting>>,
 }
 
 /// An open site with its clusters and databases, in a process.
 pub(crate) struct OpenSite {
     pub(crate) site: Arc<Site>,
+    /// The server's own pages, where they have an address of their own.
+    pub(crate) admin_site: Option<AdminSite>,
     /// What the configuration says of its mounts.
     pub(crate) gates: Arc<Gates>,
     pub(crate) moves: Arc<Moves>,
@@ -74,16 +81,6 @@ impl std::fmt::Debug for OpenSite {
 
 /// How long the actors have to answer for the first time.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
-/// The path of the status page.
-const STATUS: &str = "/status";
-/// The path of the records of requests.
-const TRAIL: &str = "/status/trail";
-/// The path of the same for programs.
-const STATUS_JSON: &str = "/status.json";
-/// The path of the figures for monitoring.
-const METRICS: &str = "/metrics";
-/// The path of the page of the methods.
-const METHODS: &str = "/status/methods";
 
 impl OpenSite {
     /// Resolves a site and starts its apps. Must be called inside the actor system: it starts the status actor and the
@@ -114,35 +111,20 @@ impl OpenSite {
         let counts: Arc<[Arc<Counts>]> = (0..server.threads).map(|_| Arc::default()).collect();
         let holds: Arc<[Arc<ThreadHold>]> = (0..server.threads).map(|_| Arc::default()).collect();
         let reporters = Registry::new();
-        let admin = keys.admin_password.as_ref().map(|password| Arc::new(of_admin(password)));
+        let admin = keys.admin_password.as_ref().map(|password| Arc::new(Role::Admin.login(password)));
+        let viewer = server.viewer_password.as_ref().map(|password| Arc::new(Role::Viewer.login(password)));
+        let own = OwnPages::of(&server, admin.is_some(), &mounts, &wasc)?;
+        mounts.extend(own.on_site);
         if admin.is_some() {
-            if mounts.iter().any(|mount| mount.is_at(STATUS)) {
-                tracing::warn!(
-                    "{STATUS} is mounted by the configuration; the server's own status page cannot be reached"
-                );
-            }
-            let app = admin::app();
-            mounts.push(own_mount(STATUS, &app, &server)?);
-            apps.push(app);
-            mounts.push(own_mount(TRAIL, &trail::app(), &server)?);
-            if !is_taken(&mounts, STATUS_JSON) {
-                mounts.push(own_mount(STATUS_JSON, &admin::json(), &server)?);
-            }
+            apps.push(builtin::admin::app());
         }
-        if server.introspection != Introspection::Off {
-            if mounts.iter().any(|mount| mount.is_at(METHODS)) {
-                tracing::warn!("{METHODS} is mounted by the configuration; the page of the methods cannot be reached");
-            } else {
-                let access = methods::Access::new(&server);
-                access.share(&wasc).map_err(|error| Unfit(vec![error.to_string()]))?;
-                mounts.push(own_mount(METHODS, &methods::app(), &server)?);
-            }
-        }
-        let is_served = admin.is_some() && server.metrics == MetricsAccess::Admin;
-        if (is_served || server.metrics == MetricsAccess::Public) && !is_taken(&mounts, METRICS) {
-            mounts.push(own_mount(METRICS, &metrics::app(), &server)?);
-        }
-        let (clusters, databases) = started(&declared, &[], &[], before);
+        let lifecycle = Arc::<Lifecycle>::default();
+        let acting = place.acting.unwrap_or_else(|| {
+            let audit_log = server.admin.audit_log.clone();
+            let audit_log = audit_log.unwrap_or_else(|| loaded.base.join("var").join(AUDIT_LOG));
+            Arc::new(Acting::alone(server.name.clone(), &audit_log, lifecycle.clone()))
+        });
+        let (clusters, databases) = started(&declared, &[], &[], before, &acting);
         for (index, app) in apps.iter().enumerate() {
             if let Err(error) = app.run_startup(&wasc, before.is_reload) {
                 // Shuts down the apps that have started, and the one that failed half-way.
@@ -168,6 +150,7 @@ impl OpenSite {
                 apps: mounted.clone(),
                 forward: forward.clone(),
                 trails: trails.clone(),
+                acting: acting.clone(),
             };
             let known: Arc<dyn Fn() -> Map + Send + Sync> = Arc::new(move || known.tree());
             let recall = trails.clone().map(|trails| -> Recall { Arc::new(move |id| trails.ring().told(id)) });
@@ -195,12 +178,14 @@ impl OpenSite {
             crowd: Arc::default(),
             forward: forward.clone(),
             forward_crowd: Arc::default(),
+            admin_crowd: Arc::default(),
             bodies: Arc::new(Bodies::new(server.threads)),
             counts,
             routes,
             mounted,
             apps,
-            lifecycle: Arc::default(),
+            lifecycle,
+            acting,
             log_files: LogFiles::default(),
             budgets: place.budgets,
             recorder: place.recorder,
@@ -209,10 +194,12 @@ impl OpenSite {
         });
         process.mounted.set(&mounts);
         let router = Router::new(mounts, builtin::is_own);
-        let site = Arc::new(Site { server, router, admin, restart_needed: Vec::new() });
+        let act_key = ActKey::of(keys.securekey.0.as_bytes());
+        let site = Arc::new(Site::new(server, router, (admin, viewer), act_key, Vec::new()));
+        let admin_site = AdminSite::of(own.apart, &site);
         let gates = Arc::new(Gates::of(&of_mounts, own_paths(&site.router), processes));
         let moves = Arc::new(Moves::of(&of_mounts));
-        Ok(Arc::new(OpenSite { site, gates, moves, clusters, databases, process }))
+        Ok(Arc::new(OpenSite { site, admin_site, gates, moves, clusters, databases, process }))
     }
 
     /// Waits until every actor has answered, or had the time to.
@@ -227,43 +214,30 @@ impl OpenSite {
         let mut mounts = mounts(&loaded, &self.process.apps, templates)?;
         // The server's own pages are in no conf.
         mounts.extend(self.site.router.mounts().iter().filter(|mount| mount.is_own).cloned());
-        let (clusters, databases) =
-            started(&loaded.settings.clusters, &self.clusters, &self.databases, &Predecessor::default());
+        let (clusters, databases) = started(
+            &loaded.settings.clusters,
+            &self.clusters,
+            &self.databases,
+            &Predecessor::default(),
+            &self.process.acting,
+        );
         self.process.mounted.set(&mounts);
         let router = Router::new(mounts, builtin::is_own);
-        let admin = self.site.admin.clone();
+        let Site { admin, viewer, act_key, .. } = &*self.site;
+        let (logins, act_key) = ((admin.clone(), viewer.clone()), act_key.clone());
         let site_processes = loaded.settings.server.processes;
         let gates = Arc::new(Gates::of(&loaded.settings.mounts, own_paths(&router), site_processes));
         let moves = Arc::new(Moves::of(&loaded.settings.mounts));
-        let site = Arc::new(Site { server: loaded.settings.server, router, admin, restart_needed });
-        Ok(Arc::new(OpenSite { site, gates, moves, clusters, databases, process: self.process.clone() }))
+        let site = Arc::new(Site::new(loaded.settings.server, router, logins, act_key, restart_needed));
+        let apart = self.admin_site.iter().flat_map(|apart| apart.site.router.mounts().iter().cloned()).collect();
+        let (admin_site, process) = (AdminSite::of(apart, &site), self.process.clone());
+        Ok(Arc::new(OpenSite { site, admin_site, gates, moves, clusters, databases, process }))
     }
 }
 
 /// The paths of the server's own pages.
 fn own_paths(router: &Router) -> impl Iterator<Item = &str> {
     router.mounts().iter().filter(|mount| mount.is_own).map(Mount::path)
-}
-
-/// Whether the site itself has a page at a path of the server's own, which then stands there.
-fn is_taken(mounts: &[Mount], path: &str) -> bool {
-    let mut holding: Vec<&Mount> = mounts.iter().filter(|mount| !mount.is_own && mount.app.is_some()).collect();
-    holding.sort_by_key(|mount| std::cmp::Reverse(mount.path().len()));
-    let rest = holding.into_iter().find_map(|mount| Some((mount.app.as_ref()?, mount.rest_of(path)?)));
-    // A rule for any path is not meant for this one.
-    let is_taken = rest.is_some_and(
-        |(app, rest)| matches!(app.table.find(rest, "GET"), RouteMatch::Route(_, values) if values.is_empty()),
-    );
-    if is_taken {
-        tracing::info!("{path} is a page of the site; the server's own cannot be reached there");
-    }
-    is_taken
-}
-
-/// A mount of the server's own pages.
-fn own_mount(path: &str, app: &App, server: &ServerSettings) -> Result<Mount, Unfit> {
-    let placed = place(app, (path, false), None, &[], server)?;
-    Ok(Mount { is_own: true, ..Mount::at(path, Some(placed)) })
 }
 
 type Fleets = Vec<Arc<Fleet>>;
@@ -275,18 +249,28 @@ fn started(
     fleets: &[Arc<Fleet>],
     running: &[(Arc<DbSpec>, Arc<Health>)],
     before: &Predecessor,
+    acting: &Acting,
 ) -> (Fleets, Databases) {
     let (mut clusters, mut databases) = (Vec::new(), Vec::new());
     for declared in declared {
         match declared {
             Declared::Http(spec) => {
                 let same = fleets.iter().find(|fleet| *fleet.roster.spec() == **spec);
-                clusters.push(same.cloned().unwrap_or_else(|| Arc::new(Fleet::open(spec, before.cluster(&spec.name)))));
+                let opened = || {
+                    let fleet = Fleet::open(spec, before.cluster(&spec.name));
+                    acting.follow_cluster(&fleet.roster);
+                    Arc::new(fleet)
+                };
+                clusters.push(same.cloned().unwrap_or_else(opened));
             }
             Declared::Db(spec) => {
                 let same = running.iter().find(|(known, _)| **known == *spec);
                 let health = || Health::of_databases_after(spec, before.database(&spec.name));
-                let opened = || (Arc::new(spec.clone()), Arc::new(health()));
+                let opened = || {
+                    let health = Arc::new(health());
+                    acting.follow_databases(&spec.name, &health);
+                    (Arc::new(spec.clone()), health)
+                };
                 databases.push(same.cloned().unwrap_or_else(opened));
             }
         }

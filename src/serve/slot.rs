@@ -7,17 +7,24 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use actix_web::HttpResponse;
 use actix_web::dev::AppConfig;
+use actix_web::http::StatusCode;
 
 use skitai_wire::http1::HeadBounds;
 
 use super::crowd::{Attendance, CrowdLimit, REFUSAL, STRANGER, TurnedAtOnce};
+use super::own::AdminSite;
 use super::site::OpenSite;
 use super::watch::Watch;
 use super::{actors, entry};
+use crate::app::services::Services;
+use crate::app::site::Site;
 use crate::connection::{ConnectionBounds, ConnectionTimeouts, Incoming, Outgoing, Peer, Refused, Service};
 use crate::edge::actix_fallback::ActixFallback;
 use crate::edge::files::Folders;
+use crate::edge::gate::Gates;
+use crate::edge::moves::Moves;
 use crate::edge::probes::Probes;
 use crate::edge::refused;
 use crate::edge::thread::ServingThread;
@@ -30,6 +37,9 @@ use crate::observe::seldom::Seldom;
 use crate::tls::certificates::Certificates;
 use crate::tls::client::TlsClient;
 
+/// Connections of each process to the address of the server's own pages: some operators with some browsers, and what
+/// scrapes the figures.
+const ADMIN_CONNECTIONS: usize = 32;
 /// Clients whom the forward proxy does not know.
 static STRANGERS: Seldom = Seldom::new(5);
 /// Handshakes that failed.
@@ -37,29 +47,55 @@ static HANDSHAKES: Seldom = Seldom::new(20);
 
 /// Starts the serving state of the current thread, with its actors. `config` has the address of the server.
 pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<ServingThread> {
-    let server = &open.site.server;
-    let process = &open.process;
-    let log = server.access_log.as_deref().and_then(|path| {
-        let log = process.access_log(number, path);
+    let log = open.site.server.access_log.as_deref().and_then(|path| {
+        let log = open.process.access_log(number, path);
         log.map_err(|error| tracing::error!("access log {}: {error}; requests are not logged", path.display())).ok()
     });
-    Rc::new(ServingThread {
-        site: open.site.clone(),
-        services: actors::start(open, number),
-        gates: open.gates.clone(),
-        moves: open.moves.clone(),
-        bodies: process.bodies.clone(),
-        shelf: process.shelf.clone(),
-        folders: open.site.router.mounts().iter().map(|mount| Folders::of(mount, server)).collect(),
-        own_files: Folders::none(server),
-        log,
-        counts: process.counts(number).clone(),
-        routes: process.routes_of(number, &open.site.router),
-        hold: process.hold(number).clone(),
-        actix: ActixFallback::new(config, process.lifecycle.closing()),
-        probes: Probes::new(process.lifecycle.clone(), process.reporters.clone()),
-        requests: Default::default(),
-    })
+    let of_site = ServedSite { site: &open.site, gates: &open.gates, moves: &open.moves };
+    Rc::new(of_site.thread(open, number, (actors::start(open, number), log), config))
+}
+
+/// What a thread serves: the site, or the server's own pages on an address of their own.
+struct ServedSite<'o> {
+    site: &'o Arc<Site>,
+    gates: &'o Arc<Gates>,
+    moves: &'o Arc<Moves>,
+}
+
+impl ServedSite<'_> {
+    fn thread(
+        &self,
+        open: &OpenSite,
+        number: usize,
+        (services, log): (Arc<Services>, Option<Arc<AccessLog>>),
+        config: AppConfig,
+    ) -> ServingThread {
+        let (site, server, process) = (self.site, &self.site.server, &open.process);
+        ServingThread {
+            site: site.clone(),
+            services,
+            gates: self.gates.clone(),
+            moves: self.moves.clone(),
+            bodies: process.bodies.clone(),
+            shelf: process.shelf.clone(),
+            folders: site.router.mounts().iter().map(|mount| Folders::of(mount, server)).collect(),
+            own_files: Folders::none(server),
+            log,
+            counts: process.counts(number).clone(),
+            routes: process.routes_of(number, &site.router),
+            hold: process.hold(number).clone(),
+            actix: ActixFallback::new(config, process.lifecycle.closing()),
+            probes: Probes::new(process.lifecycle.clone(), process.reporters.clone()),
+            requests: Default::default(),
+        }
+    }
+}
+
+/// The same thread for the server's own pages, where they have an address of their own: with the same actors.
+fn beside(open: &OpenSite, thread: &ServingThread, number: usize, config: AppConfig) -> Option<Rc<ServingThread>> {
+    let AdminSite { site, gates, moves } = open.admin_site.as_ref()?;
+    let with = (thread.services.at(site), thread.log.clone());
+    Some(Rc::new(ServedSite { site, gates, moves }.thread(open, number, with, config)))
 }
 
 /// The replaceable serving state of a thread.
@@ -74,6 +110,16 @@ pub(crate) struct ThreadSlot {
 struct Now {
     open: Arc<OpenSite>,
     thread: Rc<ServingThread>,
+    /// The server's own pages, where they have an address of their own.
+    admin: Option<Rc<ServingThread>>,
+}
+
+impl Now {
+    fn begin(open: Arc<OpenSite>, number: usize, config: AppConfig) -> Now {
+        let thread = start(&open, number, config.clone());
+        let admin = beside(&open, &thread, number, config);
+        Now { open, thread, admin }
+    }
 }
 
 impl ThreadSlot {
@@ -83,8 +129,8 @@ impl ThreadSlot {
         watch: Option<Arc<Watch>>,
         config: AppConfig,
     ) -> Rc<ThreadSlot> {
-        let thread = start(&open, number, config.clone());
-        Rc::new(ThreadSlot { number, now: RefCell::new(Now { open, thread }), watch, config })
+        let now = Now::begin(open, number, config.clone());
+        Rc::new(ThreadSlot { number, now: RefCell::new(now), watch, config })
     }
 
     fn thread(&self) -> Rc<ServingThread> {
@@ -100,8 +146,9 @@ impl ThreadSlot {
             Some(Ok(open)) if !Arc::ptr_eq(&open, &now) => {
                 // The new actors report in place of the old ones; those end with the requests that still use them.
                 open.process.reporters.withdraw(self.number);
-                let thread = start(&open, self.number, self.config.clone());
-                *self.now.borrow_mut() = Now { open, thread: thread.clone() };
+                let now = Now::begin(open, self.number, self.config.clone());
+                let thread = now.thread.clone();
+                *self.now.borrow_mut() = now;
                 Ok(thread)
             }
             _ => Ok(self.thread()),
@@ -118,6 +165,34 @@ impl ThreadSlot {
             });
             TurnedAtOnce(REFUSAL)
         })
+    }
+
+    /// The same to the address of the server's own pages, which has a bound of its own: a site that is full can be
+    /// looked at.
+    pub(super) fn enter_admin(&self) -> Result<Option<Attendance>, TurnedAtOnce> {
+        let now = self.now.borrow();
+        let entered =
+            now.open.process.admin_crowd.enter_within((Some(ADMIN_CONNECTIONS), None), None, 1, " of [admin]");
+        entered.map_err(|_| {
+            now.thread.counts.turned_away(TurnedAway::Full);
+            TurnedAtOnce(REFUSAL)
+        })
+    }
+
+    /// Answers a request for the server's own pages on their own address.
+    pub(super) async fn call_admin(
+        &self,
+        mut request: Incoming,
+        peer: Option<Peer>,
+        tls: Option<Arc<TlsClient>>,
+    ) -> Outgoing {
+        // A changed configuration that has mistakes does not hinder a look.
+        let _current = self.current();
+        let admin = self.now.borrow().admin.clone();
+        match admin {
+            Some(thread) => entry::serve(&thread, &mut request, peer, tls).await.into(),
+            None => HttpResponse::new(StatusCode::NOT_FOUND).into(),
+        }
     }
 
     /// The same to the forward proxy, which has clients and limits of its own.

@@ -97,7 +97,17 @@ pub(super) fn keep_of_process(server: &mut ServerSettings, began: &ServerSetting
             })+
         };
     }
-    keep!(threads, processes, name, securekey, admin_password, devel, num_result_cache_max, access_log);
+    keep!(
+        threads,
+        processes,
+        name,
+        securekey,
+        admin_password,
+        viewer_password,
+        devel,
+        num_result_cache_max,
+        access_log
+    );
     keep!(introspection, metrics, trace_ring, previous_securekeys, umask);
     keep_listening(server, began, &mut changed);
     keep!(drain_delay, drain_idle, drain_timeout, supervise, user, group, start_timeout);
@@ -106,6 +116,10 @@ pub(super) fn keep_of_process(server: &mut ServerSettings, began: &ServerSetting
     if server.proxy != began.proxy {
         changed.push("[proxy]".to_owned());
         server.proxy.clone_from(&began.proxy);
+    }
+    if server.admin != began.admin {
+        changed.push("[admin]".to_owned());
+        server.admin.clone_from(&began.admin);
     }
     if server.uploads.folder != began.uploads.folder {
         changed.push("upload_folder".to_owned());

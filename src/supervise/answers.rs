@@ -10,9 +10,6 @@ use crate::ipc::messages::{ControlAnswer, ControlRequest, Descriptor, LogLevels,
 use crate::observe::log;
 use crate::observe::plain_file::LogKind;
 
-/// The longest time for which the log has other levels, in seconds: a day.
-const LONGEST_LASTING: u64 = 24 * 60 * 60;
-
 impl Instance {
     /// Gives every process and the supervisor new log files.
     pub(super) fn reopen(&mut self) -> Result<String, String> {
@@ -40,6 +37,7 @@ impl Instance {
                 Err(error) => problems.push(format!("{}: {error}; the old one goes on", path.display())),
             }
         }
+        self.operators.log.reopen();
         let handed: Vec<_> = files.iter().map(AsFd::as_fd).collect();
         for child in self.children.iter_mut().filter(|child| child.state != ChildState::Killed) {
             let message = ToProcess::Reopen { descriptors: descriptors.clone() };
@@ -65,7 +63,7 @@ impl Instance {
             return Ok("the log has the levels of the start".to_owned());
         };
         log::check_levels(levels)?;
-        let lasting = Duration::from_secs(wanted.seconds.min(LONGEST_LASTING));
+        let lasting = Duration::from_secs(wanted.seconds.min(log::LONGEST_LASTING));
         self.levels = Some((wanted.levels.clone(), Instant::now() + lasting));
         self.tell_levels();
         let text = format!("the log has the levels {} for {lasting:?}", log::one_line(levels));

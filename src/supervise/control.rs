@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::identity::Identity;
 use crate::ipc::Line;
 use crate::ipc::messages::{ControlAnswer, ControlRequest, VERSION};
+use crate::observe::audit::Operator;
 use crate::observe::log::one_line;
 use crate::observe::seldom::Seldom;
 
@@ -48,6 +49,8 @@ pub(super) struct ControlClient {
     pub(super) is_answered: bool,
     /// The process whose answer it waits for.
     asks: Option<i32>,
+    /// Who it is, as the kernel says.
+    operator: Operator,
 }
 
 impl Control {
@@ -59,10 +62,19 @@ impl Control {
     pub(super) fn adopt(&mut self, id: ClientId, line: Line, has_asked: bool, is_answered: bool) {
         self.next = self.next.max(id.0);
         let line = line.with_longest(LONGEST_REQUEST);
-        self.clients.push(ControlClient { id, line, since: Instant::now(), has_asked, is_answered, asks: None });
+        let operator = operator_at(line.socket());
+        let since = Instant::now();
+        self.clients.push(ControlClient { id, line, since, has_asked, is_answered, asks: None, operator });
+    }
+
+    /// Who a client is.
+    pub(super) fn operator(&self, id: ClientId) -> Operator {
+        let client = self.clients.iter().find(|client| client.id == id);
+        client.map(|client| client.operator.clone()).unwrap_or_default()
     }
 
     fn add(&mut self, socket: UnixStream) {
+        let operator = operator_at(&socket);
         let mut line = Line::from(socket).with_longest(LONGEST_REQUEST);
         if self.clients.len() >= CLIENTS {
             told(format_args!("a command is refused: {CLIENTS} wait already"));
@@ -76,7 +88,8 @@ impl Control {
         self.next += 1;
         let id = ClientId(self.next);
         let since = Instant::now();
-        self.clients.push(ControlClient { id, line, since, has_asked: false, is_answered: false, asks: None });
+        let (has_asked, is_answered) = (false, false);
+        self.clients.push(ControlClient { id, line, since, has_asked, is_answered, asks: None, operator });
     }
 
     /// Accepts who waits, and reads what clients ask for.
@@ -166,6 +179,12 @@ impl Control {
         let late = self.clients.iter().filter(|client| !client.has_asked || client.is_answered);
         late.map(|client| client.since + PATIENCE).min()
     }
+}
+
+fn operator_at(socket: &UnixStream) -> Operator {
+    let peer = socket_peercred(socket.as_fd()).ok();
+    let (uid, pid) = (peer.map(|peer| peer.uid.as_raw()), peer.map(|peer| peer.pid.as_raw_pid()));
+    Operator { by: "command".to_owned(), uid, pid, ..Operator::default() }
 }
 
 /// Clients can cause it as often as they like.

@@ -14,6 +14,7 @@ use super::control::{ClientId, Control};
 use super::crashes::Crashes;
 use super::learnt::LearntBySlot;
 use super::notices::Notices;
+use super::operators::Operators;
 use super::place::PidFile;
 use super::plan::{OpenSocket, Plan};
 use super::processes::leave;
@@ -21,7 +22,9 @@ use super::roll::{Roll, RollKind, WantedRoll};
 use super::signals::{Signals, SupervisorSignal};
 use super::tls::{HeldCertificates, TicketRotation, TlsWatch};
 use super::totals::Totals;
+use crate::ipc::acts::{Deed, MemberDeed, OperatorAct};
 use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand};
+use crate::observe::audit::{AuditOutcome, Operator};
 
 /// So many octets may wait for a process that does not read.
 const BACKLOG: usize = 4 << 20;
@@ -85,6 +88,7 @@ pub(super) struct Instance {
     pub(super) tickets: TicketRotation,
     pub(super) tls_watch: TlsWatch,
     pub(super) certificates: Option<HeldCertificates>,
+    pub(super) operators: Operators,
 }
 
 impl Instance {
@@ -165,43 +169,57 @@ impl Instance {
 
     /// Does what a client of the control socket asks for. `waiting` is the client if it wants to know the end.
     fn obey(&mut self, request: &ControlRequest, waiting: Option<ClientId>, client: ClientId) {
+        let operator = self.control.operator(client);
         let begun = match request.command {
             InstanceCommand::Stop => {
+                self.note_command((operator, "stop"), AuditOutcome::Begun, "it drains, then it ends");
                 self.end(false, waiting, 0);
                 "it drains, then it ends".to_owned()
             }
             InstanceCommand::Restart => match self.restartable() {
                 Ok(()) => {
+                    self.note_command((operator, "restart"), AuditOutcome::Begun, "it drains, then it starts anew");
                     self.end(true, waiting, 0);
                     "it drains, then it starts anew".to_owned()
                 }
                 Err(why) => {
                     let text = format!("it does not start anew, and everything stays as it was:\n{}", why.trim_end());
                     tracing::error!("{text}");
+                    self.note_command((operator, "restart"), AuditOutcome::Failed, &text);
                     return self.control.answer(client, &ControlAnswer::refusal(text));
                 }
             },
             InstanceCommand::Reload => {
+                self.note_command((operator, "reload"), AuditOutcome::Begun, "the reload has begun");
                 self.want(RollKind::Reload, waiting);
                 "the reload has begun; with --wait it says how it ends".to_owned()
             }
             InstanceCommand::Upgrade => {
+                self.note_command((operator, "upgrade"), AuditOutcome::Begun, "the upgrade has begun");
                 self.want(RollKind::Upgrade, waiting);
                 "the upgrade has begun; with --wait it says how it ends".to_owned()
             }
             InstanceCommand::Reopen => {
-                let (is_done, text) = match self.reopen() {
-                    Ok(text) => (true, text),
-                    Err(text) => (false, text),
-                };
-                return self.control.answer(client, &ControlAnswer { is_done, text, status: serde_json::Value::Null });
+                let reopened = self.reopen();
+                let outcome = if reopened.is_ok() { AuditOutcome::Done } else { AuditOutcome::Failed };
+                let text = reopened.clone().unwrap_or_else(|text| text);
+                self.note_command((operator, "reopen"), outcome, text);
+                return self.control.answer(client, &ControlAnswer::of(reopened));
             }
             InstanceCommand::Log => {
-                let (is_done, text) = match self.set_levels(request.levels.as_ref()) {
-                    Ok(text) => (true, text),
-                    Err(text) => (false, text),
+                let deed = Deed::Log(request.levels.clone().unwrap_or_default());
+                return self.obey_deed(deed, operator, client);
+            }
+            InstanceCommand::Drain | InstanceCommand::Eject | InstanceCommand::Restore => {
+                let Some(of) = request.member.clone().map(MemberDeed::harmless) else {
+                    return self.control.answer(client, &ControlAnswer::refusal("no member was named".to_owned()));
                 };
-                return self.control.answer(client, &ControlAnswer { is_done, text, status: serde_json::Value::Null });
+                let deed = match request.command {
+                    InstanceCommand::Drain => Deed::Drain(of),
+                    InstanceCommand::Eject => Deed::Eject(of),
+                    _ => Deed::Restore(of),
+                };
+                return self.obey_deed(deed, operator, client);
             }
             InstanceCommand::Tree => return self.ask_tree(request, client),
             InstanceCommand::Status => {
@@ -210,8 +228,14 @@ impl Instance {
             }
         };
         if waiting.is_none() {
-            self.control.answer(client, &ControlAnswer { is_done: true, text: begun, status: serde_json::Value::Null });
+            self.control.answer(client, &ControlAnswer::of(Ok(begun)));
         }
+    }
+
+    fn obey_deed(&mut self, deed: Deed, operator: Operator, client: ClientId) {
+        let act = OperatorAct { id: self.next_id(), operator, deed };
+        let done = self.carry_out(&act);
+        self.control.answer(client, &ControlAnswer::of(done));
     }
 
     /// Begins the end of the instance.

@@ -52,6 +52,11 @@ impl Place {
         Place { var: var.to_owned(), name: name.to_owned() }
     }
 
+    /// Whether this is the folder of the instance's files.
+    pub(super) fn is_in(&self, folder: &Path) -> bool {
+        self.var == folder
+    }
+
     fn pid_path(&self) -> PathBuf {
         self.var.join(format!("{}.pid", self.name))
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::identity::{Identity, IdentityError};
 use super::place::Place;
-use crate::config::{ConfFile, Loaded, ServerSettings, TlsSettings};
+use crate::config::{AUDIT_LOG, ConfFile, Loaded, ServerSettings, TlsSettings};
 use crate::observe::plain_file::{self, LogKind};
 use crate::serve::listen::{self, Listener, SocketFiles};
 use crate::serve::listen_error::ListenError;
@@ -32,6 +32,8 @@ pub(super) struct Plan {
     pub(super) conf: Option<ConfFile>,
     /// Log files that are opened with the rights of the supervisor and handed down.
     pub(super) logs: Vec<PathBuf>,
+    /// What operators do is written there, by the supervisor alone.
+    pub(super) audit_log: PathBuf,
     /// Files of certificates, which are read with these rights and handed down.
     pub(super) tls_files: Vec<PathBuf>,
     server: ServerSettings,
@@ -98,6 +100,7 @@ impl Plan {
             leave_timeout: server.drain_delay + server.drain_timeout + LAST,
             // Without a change of user the processes open them as well.
             logs: server.access_log.clone().filter(|_| identity.is_some()).into_iter().collect(),
+            audit_log: server.admin.audit_log.clone().unwrap_or_else(|| loaded.base.join("var").join(AUDIT_LOG)),
             tls_files: server.tls.as_ref().map(files::paths).unwrap_or_default(),
             identity,
             server: server.clone(),

@@ -15,8 +15,10 @@ use super::tls::HeldCertificates;
 use super::totals::CountedSoFar;
 use super::words;
 use crate::ipc::LineError;
+use crate::ipc::acts::{Deed, OperatorAct};
 use crate::ipc::messages::{Descriptor, FromProcess, Hello, ProcessEntry, Question, ToProcess, VERSION, Wish};
 use crate::ipc::recorder::{Recorded, Recording};
+use crate::observe::audit::Operator;
 use crate::observe::plain_file::LogKind;
 
 impl Instance {
@@ -64,6 +66,8 @@ impl Instance {
             learnt: self.learnt.for_slot(slot, Instant::now()),
             ticket_secrets: self.tickets.secrets(),
             hands_tls_files: tls_files.is_some(),
+            member_words: self.operators.words.clone(),
+            audit: self.operators.log.tail.all(),
         };
         let handed = sockets
             .iter()
@@ -178,12 +182,15 @@ impl Instance {
             }
             FromProcess::Asked { for_what } => {
                 tracing::info!("process {pid}: its app asks for {for_what:?}");
-                let may = if for_what == Wish::Restart { self.restartable() } else { Ok(()) };
-                match may {
-                    Ok(()) => self.end(for_what == Wish::Restart, None, 0),
-                    Err(why) => tracing::error!("it does not start anew, and everything stays as it was:\n{why}"),
+                let deed = if for_what == Wish::Restart { Deed::Restart } else { Deed::Shutdown };
+                let operator = Operator { by: "app".to_owned(), pid: Some(pid.as_raw()), ..Operator::default() };
+                let act = OperatorAct { id: self.next_id(), operator, deed };
+                if let Err(why) = self.carry_out(&act) {
+                    tracing::error!("it does not start anew, and everything stays as it was:\n{why}");
                 }
             }
+            FromProcess::Act { number, act } => self.carry_out_for(pid.as_raw(), number, &act),
+            FromProcess::Audit(entry) => self.note(entry),
             FromProcess::Needs { connections } => match self.bank.needs(pid.as_raw(), connections) {
                 Ok(letters) => self.deliver(letters),
                 Err(error) => child.kill_for(error.to_string()),

@@ -258,6 +258,7 @@ impl Instance {
     fn end_roll(&mut self) {
         let Some(roll) = self.roll.take() else { return };
         (self.plan, self.sockets, self.certificates) = (roll.plan, roll.sockets, roll.certificates);
+        self.operators.log.move_to(&self.plan.audit_log);
         // What has changed in their files since the roll began was not for its processes.
         self.tls_watch = TlsWatch::default();
         self.keep_slots();

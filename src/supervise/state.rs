@@ -14,8 +14,10 @@ use super::roll::RollKind;
 use super::tls::TicketState;
 use super::totals::Totals;
 use crate::config::ConfFile;
+use crate::ipc::acts::MemberWord;
 use crate::ipc::line::Unread;
 use crate::ipc::messages::LearntBefore;
+use crate::observe::audit::AuditEntry;
 use crate::tls::files::HandedFiles;
 
 /// The version of [`State`]: a program takes over from one that speaks the same. `check --takes-over` asks for it.
@@ -79,6 +81,11 @@ pub(super) struct State {
     pub(super) books: Books,
     #[serde(default)]
     pub(super) ended_books: EndedBooks,
+    /// What operators have said of members, and the newest entries of the audit log.
+    #[serde(default)]
+    pub(super) member_words: Vec<MemberWord>,
+    #[serde(default)]
+    pub(super) audit: Vec<AuditEntry>,
 }
 
 impl State {
@@ -178,6 +185,8 @@ mod tests {
             tls_files: Vec::new(),
             books: Books::default(),
             ended_books: EndedBooks::default(),
+            member_words: Vec::new(),
+            audit: Vec::new(),
         };
         let mut read = State::read(&state.write().expect("there is room")).expect("it was written");
         let [(3, LearntBefore { age_ms: 7, learnt })] = &read.learnt[..] else { panic!("{:?}", read.learnt) };

@@ -27,6 +27,7 @@ use super::crashes::Crashes;
 use super::instance::{Instance, Slot};
 use super::learnt::LearntBySlot;
 use super::notices::Notices;
+use super::operators::Operators;
 use super::plan::{OpenSocket, Plan};
 use super::roll::{Roll, RollKind, Step, WantedRoll};
 use super::signals::Signals;
@@ -182,6 +183,8 @@ impl Instance {
             tls_files: certificates.map(HeldCertificates::handed).unwrap_or_default(),
             books: self.bank.books(),
             ended_books: self.bank.ended_books(now),
+            member_words: self.operators.words.clone(),
+            audit: self.operators.log.tail.all(),
         }
     }
 
@@ -225,6 +228,7 @@ impl Instance {
         let certificates = HeldCertificates::adopted(&plan, state.tls_files);
         let certificates = certificates.map_err(|problem| AdoptError::Plan(problem.to_string()))?;
         let pid_file = plan.place.adopt_lock(pid_file);
+        let operators = Operators::adopted(&plan, state.member_words, state.audit);
         let slots = state.slots.iter().map(|slot| Slot {
             backoff: Backoff { crashes: slot.crashes },
             restarts: slot.restarts,
@@ -268,6 +272,7 @@ impl Instance {
             tickets: TicketRotation::adopted(state.tickets, now),
             tls_watch: TlsWatch::default(),
             certificates,
+            operators,
         })
     }
 

@@ -4,7 +4,9 @@
 //! codes that a terminal obeys. The supervisor passes them on: to its log, to the service manager, to who asks for the
 //! status. So they are made harmless where they come in, and nowhere else.
 
+use crate::ipc::acts::{Deed, MemberDeed, OperatorAct};
 use crate::ipc::messages::FromProcess;
+use crate::observe::audit::{AuditEntry, Operator};
 use crate::observe::log::one_line;
 
 /// The most octets of a report, and of one line in it or elsewhere.
@@ -22,8 +24,43 @@ pub(super) fn harmless(message: FromProcess) -> FromProcess {
         FromProcess::Drained { cut, count } => {
             FromProcess::Drained { cut: cut.iter().take(NAMED).map(|name| line(name)).collect(), count }
         }
+        FromProcess::Act { number, act } => {
+            let OperatorAct { id, operator, deed } = act;
+            let deed = match deed {
+                Deed::Drain(of) => Deed::Drain(of.harmless()),
+                Deed::Eject(of) => Deed::Eject(of.harmless()),
+                Deed::Restore(of) => Deed::Restore(of.harmless()),
+                other => other,
+            };
+            let (id, operator) = (line(&id), harmless_operator(operator));
+            FromProcess::Act { number, act: OperatorAct { id, operator, deed } }
+        }
+        FromProcess::Audit(entry) => FromProcess::Audit(AuditEntry {
+            at: line(&entry.at),
+            id: line(&entry.id),
+            site: line(&entry.site),
+            operator: harmless_operator(entry.operator),
+            action: line(&entry.action),
+            on: line(&entry.on),
+            why: line(&entry.why),
+            outcome: entry.outcome,
+            text: line(&entry.text),
+        }),
         // Others have names and numbers, texts that are read, or texts for other processes.
         other => other,
+    }
+}
+
+fn harmless_operator(operator: Operator) -> Operator {
+    let harmless = |text: Option<String>| text.map(|text| line(&text));
+    let Operator { by, user, role, from, uid, pid } = operator;
+    Operator { by: line(&by), user: harmless(user), role: harmless(role), from: harmless(from), uid, pid }
+}
+
+impl MemberDeed {
+    /// With words that may be shown.
+    pub(super) fn harmless(self) -> MemberDeed {
+        MemberDeed { cluster: line(&self.cluster), member: line(&self.member), why: line(&self.why) }
     }
 }
 

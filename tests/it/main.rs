@@ -2,6 +2,7 @@
 //!
 //! One integration binary, so that it links once. Each file is a topic:
 //!
+//! - [`acting`]: what operators do to members and processes, who may, and the audit log;
 //! - [`harness`]: what scenarios are made of (servers, clients, misbehaving members, PostgreSQL, Python);
 //! - [`faces`]: one handler is a page, an XML-RPC method and a JSON-RPC method, for curl and Python's clients too;
 //! - [`validator`], [`jsonrpc_spec`]: the two protocols to the letter, by clients of many makers;
@@ -61,6 +62,7 @@
     reason = "the harness waits for other processes with short sleeps; no event loop here"
 )]
 
+mod acting;
 mod arguments;
 mod asking;
 mod bad_input;

@@ -89,6 +89,7 @@ fn written(was: &Was, code: u16, page: Page, status: &Value) -> Result<Response>
         .header("Cache-Control", "no-store")
         .header("Content-Security-Policy", POLICY)
         .header("X-Content-Type-Options", "nosniff")
+        .header("X-Frame-Options", "DENY")
         .header("Referrer-Policy", "same-origin")
         .body(page.render(was)?))
 }

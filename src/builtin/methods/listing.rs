@@ -20,7 +20,7 @@ pub(crate) struct Method {
 /// All methods, sorted by name. If two apps share a name, the one that a call reaches.
 pub(crate) fn all(was: &Was) -> Vec<Method> {
     let mut methods = Vec::new();
-    for (mount, app) in was.services().site.router.of_apps() {
+    for (mount, app) in was.services().site.main().router.of_apps() {
         for (name, entry) in app.table.methods() {
             let (name, path) = (mount.name_of(name), mount.path_of(&entry.rule));
             let (app, mount, pattern) = (app.name.clone(), mount.path().to_owned(), entry.pattern.clone());

@@ -80,6 +80,8 @@ families! {
         "In how many processes a member is in a state, and why.";
     MEMBER_SINCE = Gauge "skitai_member_state_since_timestamp_seconds" ["cluster", "member"],
         "When a process last changed the member's state.";
+    SET_ASIDE = Gauge "skitai_member_set_aside" ["cluster", "member", "word"],
+        "In how many processes an operator keeps the member out, and how.";
     EJECTIONS = Counter "skitai_member_ejections" ["cluster", "member"], "How often a process has ejected the member.";
     CALLS = Counter "skitai_member_calls" ["cluster", "member", "outcome"], "Calls to a member, by what came of them.";
     MEMBER_PARTIAL = Counter "skitai_member_partial_answers" ["cluster", "member"],

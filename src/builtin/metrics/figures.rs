@@ -101,10 +101,20 @@ fn of_clusters(tree: &Value, text: &mut Exposition) {
 /// The state of members, and of databases alike.
 fn health(tree: &Value, text: &mut Exposition) {
     let (mut up, mut states, mut since, mut ejections) = (Series::new(), Series::new(), Series::new(), Series::new());
+    let mut aside = Series::new();
     for (cluster, told) in pairs(&tree["clusters"]).chain(pairs(&tree["databases"])) {
         let in_processes = in_processes(cluster, told);
         for (labels, member) in members(cluster, told) {
             let Some(seen) = in_processes.get(&labels) else { continue };
+            let mut words = BTreeMap::<&str, i64>::new();
+            seen.iter().filter_map(|seen| seen["operator"]["word"].as_str()).for_each(|word| {
+                *words.entry(word).or_default() += 1;
+            });
+            aside.extend(
+                words
+                    .into_iter()
+                    .map(|(word, count)| ([labels.as_slice(), &[word.to_owned()]].concat(), Sample::Number(count))),
+            );
             let is_up = seen.iter().all(|seen| seen["state"].as_str() == Some("healthy"));
             up.push((labels.clone(), Sample::Number(i64::from(is_up))));
             since.push((
@@ -121,6 +131,7 @@ fn health(tree: &Value, text: &mut Exposition) {
     text.family(&f::MEMBER_UP, up);
     text.family(&f::MEMBER_STATE, states);
     text.family(&f::MEMBER_SINCE, since);
+    text.family(&f::SET_ASIDE, aside);
     text.family(&f::EJECTIONS, ejections);
 }
 

@@ -10,6 +10,8 @@ mod checks;
 mod covered;
 #[path = "cluster/discover.rs"]
 mod discover;
+#[path = "cluster/failures.rs"]
+mod failures;
 #[path = "cluster/fair.rs"]
 mod fair;
 #[path = "cluster/fan_out.rs"]

@@ -62,7 +62,7 @@ impl Answer {
                 Ok(Ok(value)) if self.is_good() => Outcome::completed(node, value),
                 Ok(Ok(value)) => Outcome { data: value.into(), ..self.refused(node) },
                 Err(_) if self.code != 200 => self.refused(node),
-                Err(error) => Outcome::failed(node, Reason::Malformed, error.to_string()),
+                Err(error) => self.malformed(node, &error),
             },
             Decode::JsonRpc { id } => match jsonrpc::parse_response(&self.body, &skitai_wire::Limits::default()) {
                 // A gateway's error body may look like an error of JSON-RPC, but lacks the `jsonrpc` member and our id.
@@ -79,7 +79,7 @@ impl Answer {
                     }
                 }
                 Err(_) if self.code != 200 => self.refused(node),
-                Err(error) => Outcome::failed(node, Reason::Malformed, error.to_string()),
+                Err(error) => self.malformed(node, &error),
             },
         };
         outcome.code = self.code;
@@ -140,7 +140,7 @@ impl Answer {
     fn json(&self, node: Arc<str>) -> Outcome {
         match skitai_wire::json::parse_value(&self.body) {
             Ok(value) => self.completed(node, value),
-            Err(error) => Outcome::failed(node, Reason::Malformed, format!("{}: {error}", self.status_line())),
+            Err(error) => self.malformed(node, &error),
         }
     }
 
@@ -160,18 +160,30 @@ impl Answer {
 
     /// An HTTP error, with the first line of the body as the member's explanation.
     fn refused(&self, node: Arc<str>) -> Outcome {
-        let text = String::from_utf8_lossy(&self.body);
-        let first: String = text
-            .lines()
-            .map(str::trim)
-            .find(|line| !line.is_empty())
-            .unwrap_or_default()
-            .chars()
-            .take(FIRST_LINE)
-            .collect();
         let status = self.status_line();
-        let msg = if first.is_empty() { status } else { format!("{status}: {first}") };
+        let msg = match self.first_line() {
+            Some(first) => format!("{status}: {first}"),
+            None => status,
+        };
         Outcome::failed(node, Reason::HttpStatus, msg)
+    }
+
+    /// What is no document of the protocol that was spoken: a page of a proxy or of another service, most often, which
+    /// its first line shows.
+    fn malformed(&self, node: Arc<str>, error: &skitai_wire::Error) -> Outcome {
+        let begins = match self.first_line() {
+            Some(first) => format!("the body begins with `{first}`"),
+            None => "the body is empty".to_owned(),
+        };
+        Outcome::failed(node, Reason::Malformed, format!("{}: {error}; {begins}", self.status_line()))
+    }
+
+    /// The first line of the body that is not blank, cut, without characters that would break a line of the log.
+    fn first_line(&self) -> Option<String> {
+        // A character has at most four bytes; what is far behind the beginning need not be looked at.
+        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(4 * FIRST_LINE)]);
+        let first = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+        Some(first.chars().take(FIRST_LINE).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect())
     }
 
     fn status_line(&self) -> String {

@@ -3,10 +3,11 @@
 //!
 //! Reading order: [`Value`] (the type in `value.rs`, its conversions in `value/`), [`Error`] and [`Limits`], then
 //! [`xmlrpc`] (tolerant in, strict out), [`json`] and [`jsonrpc`], then [`http1`] and the frames of a [`websocket`].
-//! `names.rs` lets a thousand rows share their column names.
+//! `names.rs` lets a thousand rows share their column names; `failure.rs` reads what peers send as a fault.
 //!
 //! `docs/PROTOCOLS.md` has a table of how each value crosses each protocol; a test generates it from the code.
 mod error;
+mod failure;
 pub mod http1;
 pub mod json;
 pub mod jsonrpc;

@@ -5,15 +5,19 @@ use std::fmt;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::error::shown;
+use crate::failure;
 use crate::limits::Limits;
 use crate::value::deserialize::Budget;
 use crate::{Error, Value};
+
+/// The codes that JSON-RPC reserves for itself; gateways that speak of errors in JSON use those of HTTP.
+const RESERVED: std::ops::RangeInclusive<i64> = -32768..=-32000;
 
 /// The answer of a method that failed.
 #[derive(Clone, Debug, Default, PartialEq, thiserror::Error)]
 #[error("error {code}: {message}")]
 pub struct RpcError {
-    /// The server's number for the failure; 0 if a 1.0 server sent none.
+    /// The server's number for the failure; 0 if it sent none.
     pub code: i64,
     /// The server's description of the failure.
     pub message: String,
@@ -30,7 +34,8 @@ pub struct Response {
     pub id: Option<Value>,
     /// The extension member `coverage`: what the server says of the completeness of its result; nil without one.
     pub coverage: Value,
-    /// It is certainly JSON-RPC, by its version member or because it has all three members, as no other JSON has.
+    /// It is certainly JSON-RPC: by its version member, because it has all three members, as no other JSON has, or by an
+    /// error with a code that JSON-RPC reserves.
     pub is_marked: bool,
 }
 
@@ -61,7 +66,8 @@ impl Response {
     }
 }
 
-/// Reads one response. A response of 1.0 may have both members if one of them is null.
+/// Reads one response. A failure is read more leniently than a success: an error counts beside a result and under any
+/// version. A response with an id and neither result nor error is the answer of a method without a value.
 pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Response, Error> {
     limits.check_bytes(input)?;
     let body = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
@@ -73,16 +79,23 @@ pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Response, Error> 
     };
     let budget = Budget::new(limits);
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let Parts { result, error, id, coverage, is_marked } =
+    let Parts { result, error, id, coverage, is_marked, is_odd } =
         reader.deserialize_map(ResponseMembers(&budget)).map_err(fail)?;
     reader.end().map_err(fail)?;
+    let id = id.filter(|id| !id.is_nil());
     let answer = match (result, error) {
-        (None | Some(Value::Nil), Some(error)) if !error.is_nil() => Err(rpc_error(&error)?),
-        (Some(result), None | Some(Value::Nil)) => Ok(result),
-        (Some(_), Some(_)) => return Err(Error::new("a response with both result and error")),
+        (Some(result), Some(error)) if !result.is_nil() && is_none(&error) => Ok(result),
+        (_, Some(error)) if !error.is_nil() => Err(rpc_error(&error)),
+        (Some(result), _) => Ok(result),
+        // The error is null, if there is one.
+        (None, _) if id.is_some() => Ok(Value::Nil),
         (None, _) => return Err(Error::new("a response with neither result nor error")),
     };
-    Ok(Response { answer, id: id.filter(|id| !id.is_nil()), coverage: coverage.unwrap_or_default(), is_marked })
+    if is_odd && answer.is_ok() {
+        return Err(Error::new("jsonrpc is neither \"2.0\" nor \"1.0\""));
+    }
+    let is_marked = is_marked || answer.as_ref().is_err_and(|error| RESERVED.contains(&error.code));
+    Ok(Response { answer, id, coverage: coverage.unwrap_or_default(), is_marked })
 }
 
 /// The members that are read.
@@ -93,6 +106,8 @@ struct Parts {
     id: Option<Value>,
     coverage: Option<Value>,
     is_marked: bool,
+    /// Its version is none that we know.
+    is_odd: bool,
 }
 
 /// Reads the members directly into values; they share one budget.
@@ -115,9 +130,7 @@ impl<'de> Visitor<'de> for ResponseMembers<'_> {
                 "coverage" => &mut parts.coverage,
                 "jsonrpc" => {
                     let version = map.next_value_seed(self.0.seed())?;
-                    if version != "2.0" && version != "1.0" {
-                        return Err(A::Error::custom("jsonrpc is neither \"2.0\" nor \"1.0\""));
-                    }
+                    parts.is_odd = version != "2.0" && version != "1.0";
                     parts.is_marked = true;
                     continue;
                 }
@@ -137,21 +150,23 @@ impl<'de> Visitor<'de> for ResponseMembers<'_> {
     }
 }
 
-/// 2.0 specifies the form of an error; 1.0 servers send anything, which becomes the message.
-fn rpc_error(error: &Value) -> Result<RpcError, Error> {
-    let Value::Map(map) = error else {
-        let message = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
-        return Ok(RpcError { code: 0, message, data: Value::Nil });
+/// What servers that always send both members send as an error beside a good result.
+fn is_none(error: &Value) -> bool {
+    match error {
+        Value::Nil | Value::Bool(false) | Value::Int(0) => true,
+        Value::String(text) => text.is_empty(),
+        Value::List(items) => items.is_empty(),
+        Value::Map(map) => map.0.is_empty(),
+        _ => false,
+    }
+}
+
+/// 2.0 specifies the form of an error; servers send anything.
+fn rpc_error(error: &Value) -> RpcError {
+    let (code, message) = failure::code_and_words(error, "code", "message");
+    let data = match error {
+        Value::Map(map) => map["data"].clone(),
+        _ => Value::Nil,
     };
-    let code = match &map["code"] {
-        Value::Nil => 0,
-        code => {
-            code.as_i64().ok_or_else(|| Error::new(format!("error.code is {}, not a whole number", code.kind())))?
-        }
-    };
-    let message = match &map["message"] {
-        Value::Nil => error.to_string(),
-        message => message.as_str().map_or_else(|| message.to_string(), str::to_owned),
-    };
-    Ok(RpcError { code, message, data: map["data"].clone() })
+    RpcError { code, message, data }
 }

@@ -29,7 +29,8 @@ pub fn parse_call(input: &[u8], limits: &Limits) -> Result<Call, Error> {
     Ok(Call { method, params: parser.params.take().unwrap_or_default() })
 }
 
-/// Reads a `methodResponse` document: the method's answer, or its fault.
+/// Reads a `methodResponse` document: the method's answer, or its fault. A method without a value is answered with
+/// empty `<params>` by some servers: that is nil.
 pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Result<Value, Fault>, Error> {
     limits.check_bytes(input)?;
     let source = Source::of(input)?;
@@ -39,7 +40,7 @@ pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Result<Value, Fau
         return Ok(Err(fault));
     }
     match parser.params.take() {
-        Some(mut params) if params.len() == 1 => Ok(Ok(params.pop().unwrap_or_default())),
+        Some(mut params) if params.len() <= 1 => Ok(Ok(params.pop().unwrap_or_default())),
         Some(params) => Err(Error::new(format!("methodResponse/params: {} values instead of one", params.len()))),
         None => Err(Error::new("methodResponse: neither <params> nor <fault>").at(input.len())),
     }

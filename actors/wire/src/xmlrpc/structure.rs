@@ -8,6 +8,7 @@ use super::fast_path::{Leaf, Plain};
 use super::frame::{Frame, Tag};
 use super::parse::{Step, fail};
 use crate::error::shown;
+use crate::failure;
 use crate::names::Names;
 use crate::value::Map;
 use crate::{Error, Limits, Value};
@@ -126,12 +127,9 @@ impl<'l> Parser<'l> {
             }
             (Some(Frame::MethodCall), Tag::MethodName) if self.method.is_none() => Frame::MethodName,
             (Some(Frame::MethodCall), Tag::Params) if self.params.is_none() => Frame::Params { from: 0 },
-            (Some(Frame::MethodResponse), Tag::Params) if self.params.is_none() && self.fault.is_none() => {
-                Frame::Params { from: 0 }
-            }
-            (Some(Frame::MethodResponse), Tag::Fault) if self.params.is_none() && self.fault.is_none() => {
-                Frame::Fault { valued: false }
-            }
+            // A server that sends both has failed: `parse_response` takes the fault.
+            (Some(Frame::MethodResponse), Tag::Params) if self.params.is_none() => Frame::Params { from: 0 },
+            (Some(Frame::MethodResponse), Tag::Fault) if self.fault.is_none() => Frame::Fault { valued: false },
             (Some(Frame::Value { .. }), _) => {
                 return Err(fail(format!("<{}> is not a type of XML-RPC", shown(name))));
             }
@@ -199,11 +197,18 @@ impl<'l> Parser<'l> {
                 self.deliver(items);
                 return Ok(());
             }
-            Frame::Param { valued: false, .. } => return Err(fail("a parameter without <value>")),
+            Frame::Param { valued: false, .. } if self.root == Tag::MethodCall => {
+                return Err(fail("a parameter without <value>"));
+            }
+            // Of a void method: `value` is nil.
+            Frame::Param { valued: false, .. } => {
+                self.count()?;
+                self.items.push(Value::Nil);
+            }
             Frame::Param { .. } => self.items.push(mem::take(&mut self.value)),
             // The outermost list, to which all remaining items belong.
             Frame::Params { .. } => self.params = Some(mem::take(&mut self.items)),
-            Frame::Fault { .. } => self.fault = Some(fault(&self.value)?),
+            Frame::Fault { .. } => self.fault = Some(fault(&mem::take(&mut self.value))),
             Frame::MethodName => match text.trim_ascii() {
                 "" => return Err(fail("the name of the method is empty")),
                 name => self.method = Some(name.to_owned()),
@@ -311,16 +316,8 @@ impl<'l> Parser<'l> {
     }
 }
 
-/// Reads the struct of a fault, with its members in any order and its code of any type.
-fn fault(value: &Value) -> Result<Fault, Box<Error>> {
-    let code = match &value["faultCode"] {
-        Value::String(text) => text.trim().parse().ok(),
-        other => other.as_i64(),
-    };
-    let Some(code) = code else { return Err(fail("a fault without a faultCode that is a whole number")) };
-    let message = match value["faultString"] {
-        Value::Nil => String::new(),
-        ref other => other.as_str().map_or_else(|| other.to_string(), str::to_owned),
-    };
-    Ok(Fault { code, message })
+/// Reads the value of a fault: by the specification a struct, of which any member may be missing or odd.
+fn fault(value: &Value) -> Fault {
+    let (code, message) = failure::code_and_words(value, "faultCode", "faultString");
+    Fault { code, message }
 }

@@ -199,9 +199,45 @@ fn faults_are_read_in_either_order() {
         assert_eq!(fault, Fault { code: 4, message: "Too many.".into() });
         assert_eq!(fault.to_string(), "fault 4: Too many.");
     }
-    let bare = format!("<methodResponse><fault><value><struct>{text}</struct></value></fault></methodResponse>");
-    let error = parse_response(bare.as_bytes(), &Limits::default()).unwrap_err();
-    assert!(error.message.contains("faultCode"), "{error}");
+}
+
+#[test]
+fn a_fault_is_a_fault_however_odd() {
+    let code = |value: &str| format!("<member><name>faultCode</name><value>{value}</value></member>");
+    let text = "<member><name>faultString</name><value>no</value></member>";
+    let fields = |fields: &str| format!("<fault><value><struct>{fields}</struct></value></fault>");
+    let table = [
+        (fields(text), 0, "no"),
+        (fields(&(code("<string>4</string>") + text)), 4, "no"),
+        (fields(&(code("<string>warning -- Oops</string>") + text)), 0, "warning -- Oops: no"),
+        (fields(&code("<string>warning -- Oops</string>")), 0, "warning -- Oops"),
+        (fields(&(code("<double>4.0</double>") + text)), 4, "no"),
+        (fields(&(code("<nil/>") + text)), 0, "no"),
+        (fields(&code("<int>4</int>")), 4, r#"{"faultCode":4}"#),
+        (fields("<member><name>faultcode</name><value><i4>4</i4></value></member>"), 4, r#"{"faultcode":4}"#),
+        ("<fault><value><string>no</string></value></fault>".to_owned(), 0, "no"),
+        ("<fault><value>no</value></fault>".to_owned(), 0, "no"),
+        ("<fault/>".to_owned(), 0, "a failure without a word"),
+        (format!("<params><param><value>1</value></param></params>{}", fields(text)), 0, "no"),
+        (format!("{}<params/>", fields(text)), 0, "no"),
+    ];
+    for (inner, code, message) in table {
+        let xml = format!("<methodResponse>{inner}</methodResponse>");
+        let fault = parse_response(xml.as_bytes(), &Limits::default()).expect(&xml).expect_err(&xml);
+        assert_eq!(fault, Fault { code, message: message.into() }, "{xml}");
+    }
+}
+
+#[test]
+fn a_method_without_a_value_answers_nil() {
+    for params in ["<params/>", "<params></params>", "<params> </params>", "<params><param/></params>"] {
+        let xml = format!("<methodResponse>{params}</methodResponse>");
+        assert_eq!(parse_response(xml.as_bytes(), &Limits::default()).expect(&xml), Ok(Value::Nil), "{xml}");
+    }
+    // Each of them counts: memory is bounded by the number of values.
+    let many = format!("<methodResponse><params>{}</params></methodResponse>", "<param/>".repeat(4));
+    let limits = Limits { values: 3, ..Limits::default() };
+    assert!(parse_response(many.as_bytes(), &limits).unwrap_err().message.contains("more than 3 values"));
 }
 
 #[test]
@@ -242,7 +278,6 @@ fn what_is_not_xml_rpc_is_refused_with_its_place() {
         ("<value><array><value/></array></value>", "value/array", "<value> does not belong here"),
         ("<value><array><data/><data/></array></value>", "value/array", "not twice"),
         ("<value/><value/>", "", "not twice"),
-        ("", "", "a parameter without <value>"),
         ("x", "", "text between elements"),
         ("<value></valu>", "value", "not well-formed"),
     ];
@@ -284,9 +319,9 @@ fn documents_that_are_none_are_refused() {
     }
     for (xml, message) in [
         ("<methodResponse/>", "neither <params> nor <fault>"),
-        ("<methodResponse><params/></methodResponse>", "0 values"),
-        ("<methodResponse><fault/></methodResponse>", "faultCode"),
-        ("<methodResponse><params/><fault/></methodResponse>", "not twice"),
+        ("<methodResponse><params/><params/></methodResponse>", "not twice"),
+        ("<methodResponse><fault/><fault/></methodResponse>", "not twice"),
+        ("<methodResponse><params><param/><param/></params></methodResponse>", "2 values"),
     ] {
         let error = parse_response(xml.as_bytes(), &Limits::default()).expect_err(xml);
         assert!(error.to_string().contains(message), "{xml}: {error}");

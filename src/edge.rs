@@ -6,7 +6,8 @@
 //! - [`gate`]: what the configuration says of a mount, before anything of the site runs;
 //! - [`dispatch`]: finds the route, file or service of its path;
 //! - [`body`]: reads the body, within its size and time limit, [`large`] ones within a limit for all of them together;
-//!   [`upload`]: a multipart form, whose files go to the [`shelf`];
+//!   [`upload`]: a multipart form, whose files go to the [`shelf`]; [`unpacked`]: bodies without their coding, and
+//!   [`transfer_coding`]: parts without theirs;
 //! - [`arguments`]: passes path, query, forms and JSON body to the binder;
 //! - [`invoke`]: calls a handler, with the hooks around it ([`hooked`]); [`slow_polls`]: logs handlers that block their
 //!   thread, [`watchdog`]: while they do;
@@ -51,5 +52,7 @@ pub(crate) mod shelf;
 mod slow_polls;
 mod stream;
 pub(crate) mod thread;
+mod transfer_coding;
+mod unpacked;
 pub(crate) mod upload;
 pub(crate) mod watchdog;

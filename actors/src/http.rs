@@ -17,11 +17,12 @@
 //!   `silence`; [`pipe`]: its bodies; `coming`: what is sent of them;
 //! - `tls`: trusted roots;
 //! - `failure`: the meaning of a failed exchange, and whether the call may have run;
-//! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `gunzip`: decompresses it; `retry_after`: parses
-//!   that header.
+//! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `body_form`: how its head says that its body is
+//!   written; `gunzip`: decompresses it; `retry_after`: parses that header.
 
 mod answer;
 mod arrival;
+mod body_form;
 mod canonical;
 mod client;
 mod coming;

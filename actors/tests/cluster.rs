@@ -4,6 +4,8 @@
 #[path = "cluster/member.rs"]
 mod member;
 
+#[path = "cluster/body_forms.rs"]
+mod body_forms;
 #[path = "cluster/checks.rs"]
 mod checks;
 #[path = "cluster/covered.rs"]

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
-use skitai_wire::Value;
+use percent_encoding::{CONTROLS, percent_decode_str, percent_encode};
+use skitai_wire::{Charset, Value, charset};
 
 use super::large::{Bodies, LARGE};
 use super::thread::ServingThread;
@@ -34,7 +34,7 @@ pub(crate) fn collect(
     path: Vec<(String, Value)>,
 ) -> Result<(), Error> {
     if let Some(query) = request.uri.query() {
-        each_pair(query, "query", |name, value| bind.add(name, Given::Text(value.into_owned())))?;
+        each_pair(query, "query", Charset::UTF8, |name, value| bind.add(name, Given::Text(value.into_owned())))?;
     }
     match apart {
         Some(apart) => lay_apart(bind, apart)?,
@@ -55,16 +55,38 @@ pub(crate) fn collect(
     Ok(())
 }
 
-fn lay_body(bind: &mut Bind, request: &Request) -> Result<(), Error> {
-    let content_type = request.get_content_type().unwrap_or("").to_ascii_lowercase();
-    match content_type.as_str() {
-        // Clients that send pairs without a content type mean a form.
-        "application/x-www-form-urlencoded" | "" => {
-            each_pair(form(&request.body)?, "form", |name, value| bind.add(name, Given::Text(value.into_owned())))
+/// What a body is read as.
+enum BodyKind<'r> {
+    /// Pairs, in the charset of this label.
+    Form(Option<&'r str>),
+    /// JSON that came with this content type.
+    Json(&'r str),
+    /// The handler reads any other body itself: was.request.body().
+    Other,
+}
+
+impl BodyKind<'_> {
+    fn of(request: &Request) -> BodyKind<'_> {
+        let whole = request.get_header("content-type").unwrap_or("");
+        match request.get_content_type().unwrap_or("") {
+            // Clients that send pairs without a content type mean a form.
+            "" => BodyKind::Form(None),
+            kind if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") => {
+                BodyKind::Form(charset::of_type(whole))
+            }
+            _ if skitai_wire::json::is_type(whole) => BodyKind::Json(whole),
+            _ => BodyKind::Other,
         }
-        "application/json" => json(bind, skitai_wire::json::parse_value(&request.body)),
-        // The handler reads any other body itself: was.request.body().
-        _ => Ok(()),
+    }
+}
+
+fn lay_body(bind: &mut Bind, request: &Request) -> Result<(), Error> {
+    match BodyKind::of(request) {
+        BodyKind::Form(label) => {
+            each_field(&request.body, label, |name, value| bind.add(name, Given::Text(value.into_owned())))
+        }
+        BodyKind::Json(content_type) => json(bind, skitai_wire::json::parse_body(&request.body, content_type)),
+        BodyKind::Other => Ok(()),
     }
 }
 
@@ -81,19 +103,24 @@ pub(crate) async fn read_apart(bodies: &Bodies, request: &Request) -> Result<Opt
         return Ok(None);
     }
     let body = request.body.clone();
-    match request.get_content_type().unwrap_or("").to_ascii_lowercase().as_str() {
-        "application/x-www-form-urlencoded" | "" => {
+    match BodyKind::of(request) {
+        BodyKind::Form(label) => {
+            let label = label.map(str::to_owned);
             let read = move || {
                 let mut read = Vec::new();
-                each_pair(form(&body)?, "form", |name, value| read.push((name.into_owned(), value.into_owned())))?;
+                let pair_of =
+                    |name: Cow<'_, str>, value: Cow<'_, str>| read.push((name.into_owned(), value.into_owned()));
+                each_field(&body, label.as_deref(), pair_of)?;
                 Ok(read)
             };
             bodies.aside(read).await?.map(|read| Some(Apart::Pairs(read)))
         }
-        "application/json" => {
-            bodies.aside(move || skitai_wire::json::parse_value(&body)).await.map(|read| Some(Apart::Json(read)))
+        BodyKind::Json(content_type) => {
+            let content_type = content_type.to_owned();
+            let read = move || skitai_wire::json::parse_body(&body, &content_type);
+            bodies.aside(read).await.map(|read| Some(Apart::Json(read)))
         }
-        _ => Ok(None),
+        BodyKind::Other => Ok(None),
     }
 }
 
@@ -126,32 +153,51 @@ fn json(bind: &mut Bind, read: Result<Value, skitai_wire::Error>) -> Result<(), 
 /// its parameter, so a limit stops requests that only mean to cost.
 const PAIRS: usize = 10_000;
 
+/// Reads the body of a form. Old clients say which charset their escapes are in; browsers know UTF-8 alone.
+fn each_field(body: &[u8], label: Option<&str>, pair_of: impl FnMut(Cow<'_, str>, Cow<'_, str>)) -> Result<(), Error> {
+    let charset = match label {
+        None => Charset::UTF8,
+        Some(label) => Charset::named(label).ok_or_else(|| {
+            Error::new(400, format!("the form's charset {:?} is not read here; send UTF-8", shortened(label)))
+        })?,
+    };
+    if charset == Charset::UTF8 {
+        let text = std::str::from_utf8(body).map_err(|_| Error::new(400, "the form is not UTF-8 text"))?;
+        return each_pair(text, "form", charset, pair_of);
+    }
+    // Escapes are undone before the charset is, so what is not escaped is escaped first: then all of it is ASCII.
+    let text = percent_encode(body, CONTROLS).to_string();
+    each_pair(&text, "form", charset, pair_of)
+}
+
 /// Reads `a=1&b=x+y`: pairs in order; a name without `=` has an empty value.
-fn each_pair<'t>(text: &'t str, place: &str, mut pair_of: impl FnMut(Cow<'t, str>, Cow<'t, str>)) -> Result<(), Error> {
+fn each_pair(
+    text: &str,
+    place: &str,
+    charset: Charset,
+    mut pair_of: impl FnMut(Cow<'_, str>, Cow<'_, str>),
+) -> Result<(), Error> {
     if text.bytes().filter(|&byte| byte == b'&').count() >= PAIRS {
         return Err(Error::new(400, format!("the {place} has more than {PAIRS} arguments")));
     }
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = decode(name).ok_or_else(|| not_utf8(place, name))?;
-        let value = decode(value).ok_or_else(|| not_utf8(place, &name))?;
+        let name = decode(name, charset).ok_or_else(|| not_text(place, name))?;
+        let value = decode(value, charset).ok_or_else(|| not_text(place, &name))?;
         pair_of(name, value);
     }
     Ok(())
 }
 
-fn form(body: &[u8]) -> Result<&str, Error> {
-    std::str::from_utf8(body).map_err(|_| Error::new(400, "the form is not UTF-8 text"))
-}
-
-fn not_utf8(place: &str, name: &str) -> Error {
+fn not_text(place: &str, name: &str) -> Error {
     Error::new(400, format!("argument `{}` of the {place} is not percent-encoded UTF-8", shortened(name)))
 }
 
-fn decode(text: &str) -> Option<Cow<'_, str>> {
+fn decode(text: &str, charset: Charset) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
         return Some(Cow::Borrowed(text));
     }
     let blanks = text.replace('+', " ");
-    Some(Cow::Owned(percent_decode_str(&blanks).decode_utf8().ok()?.into_owned()))
+    let octets: Cow<'_, [u8]> = percent_decode_str(&blanks).into();
+    charset.decode(&octets).ok().map(|text| Cow::Owned(text.into_owned()))
 }

@@ -13,15 +13,17 @@ use futures_util::StreamExt;
 
 use super::large::BodyMemory;
 use super::thread::ServingThread;
+use super::unpacked::unpacked;
 use super::upload;
 use crate::app::{CSRF_FIELD, Error, Given, Param, Request};
 
 /// Reads the body into its request; the request's deadline starts when the body is complete. Nothing is awaited if
-/// there is no body, or if it arrived together with its head, as most do.
+/// there is no body, or if it arrived together with its head, as most do. A packed body is unpacked on the way.
 pub(crate) async fn read(thread: &ServingThread, request: &mut Request, payload: Payload) -> Result<(), Error> {
     if matches!(payload, Payload::None) {
         return Ok(());
     }
+    let payload = unpacked(request, payload)?;
     // A body that arrived together with its head is delivered whole, in actix's own queue.
     let is_here = matches!(payload, Payload::H1 { .. });
     let server = &thread.site.server;
@@ -46,6 +48,7 @@ pub(crate) async fn read_or_receive(
     if matches!(payload, Payload::None) || !upload::is_multipart(request) {
         return read(thread, request, payload).await.map(|()| Vec::new());
     }
+    let payload = unpacked(request, payload)?;
     let server = &thread.site.server;
     let held = BodyMemory::new(&thread.bodies, server.max_bodies_of_process());
     let parts = Box::pin(upload::receive(request, payload, server, &thread.shelf, held, params)).await?;

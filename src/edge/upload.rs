@@ -21,12 +21,13 @@ use actix_web::error::PayloadError;
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
-use skitai_wire::Value;
+use skitai_wire::{Value, charset, json};
 use tempfile::NamedTempFile;
 
 use super::body::announced;
 use super::large::BodyMemory;
 use super::shelf::Shelf;
+use super::transfer_coding::TransferCoding;
 use crate::app::{Error, Given, Kind, Param, Request, Upload, shortened};
 use crate::config::ServerSettings;
 
@@ -138,20 +139,30 @@ impl Texts {
 
 /// Reads a field into memory.
 async fn field(mut part: Field, name: &str, wire: &Wire, texts: &mut Texts) -> Result<Given, Error> {
+    let mut coding = TransferCoding::of(&part, name)?;
     let mut octets = Vec::new();
     while let Some(chunk) = wire.within(part.next()).await? {
         let chunk = chunk.map_err(|error| wire.unread(&error, PartState::In(name)))?;
         texts.add(name, chunk.len())?;
-        octets.extend_from_slice(&chunk);
+        octets.extend_from_slice(&coding.content(chunk, name)?);
     }
-    match part.content_type().map(|kind| kind.essence_str()) {
-        Some("application/json") => skitai_wire::json::parse_value(&octets)
+    octets.extend_from_slice(&coding.end(name)?);
+    let kind = part.content_type().map_or("text/plain", |kind| kind.as_ref());
+    if json::is_type(kind) {
+        return json::parse_body(&octets, kind)
             .map(Given::Typed)
-            .map_err(|error| Error::new(400, format!("the field `{}` is malformed JSON: {error}", shortened(name)))),
-        Some(kind) if !kind.starts_with("text/") => Ok(Given::Typed(Value::Bytes(octets))),
-        _ => String::from_utf8(octets)
+            .map_err(|error| Error::new(400, format!("the field `{}` is malformed JSON: {error}", shortened(name))));
+    }
+    if !kind.get(..5).is_some_and(|main| main.eq_ignore_ascii_case("text/")) {
+        return Ok(Given::Typed(Value::Bytes(octets)));
+    }
+    match charset::of_type(kind) {
+        None => String::from_utf8(octets)
             .map(Given::Text)
             .map_err(|_| Error::new(400, format!("the field `{}` is not UTF-8 text", shortened(name)))),
+        label => charset::decode(&octets, label)
+            .map(|text| Given::Text(text.into_owned()))
+            .map_err(|error| Error::new(400, format!("the field `{}`: {error}", shortened(name)))),
     }
 }
 
@@ -173,22 +184,29 @@ impl Sink {
     }
 
     async fn fill(&mut self, mut part: Field, name: &str, wire: &Wire, most: u64) -> Result<(), Error> {
+        let mut coding = TransferCoding::of(&part, name)?;
         while let Some(chunk) = wire.within(part.next()).await? {
             let chunk = chunk.map_err(|error| wire.unread(&error, PartState::In(name)))?;
-            self.size += chunk.len() as u64;
-            if self.size > most {
-                let name = shortened(name);
-                return Err(Error::new(
-                    413,
-                    format!("the file of `{name}` is larger than the {most} bytes this server takes"),
-                ));
-            }
-            if self.wanted {
-                self.held.grow(chunk.len())?;
-                self.piece.extend_from_slice(&chunk);
-                if self.piece.len() >= PIECE {
-                    self.write().await?;
-                }
+            self.take(&coding.content(chunk, name)?, name, most).await?;
+        }
+        self.take(&coding.end(name)?, name, most).await
+    }
+
+    /// Takes the next octets of the file.
+    async fn take(&mut self, octets: &[u8], name: &str, most: u64) -> Result<(), Error> {
+        self.size += octets.len() as u64;
+        if self.size > most {
+            let name = shortened(name);
+            return Err(Error::new(
+                413,
+                format!("the file of `{name}` is larger than the {most} bytes this server takes"),
+            ));
+        }
+        if self.wanted {
+            self.held.grow(octets.len())?;
+            self.piece.extend_from_slice(octets);
+            if self.piece.len() >= PIECE {
+                self.write().await?;
             }
         }
         Ok(())

@@ -8,6 +8,7 @@ use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderValue;
 use actix_web::http::{Method, header};
+use skitai_wire::json as json_text;
 
 use super::json::JsonContentType;
 use super::{json, xml};
@@ -58,7 +59,9 @@ pub(crate) fn is_endpoint(site: &Site, path: &str) -> bool {
 fn by_path(site: &Site, path: &str, kind: &[u8]) -> Option<RpcProtocol> {
     let protocol = match Protocol::of_path(path)? {
         Protocol::XmlRpc => RpcProtocol::Xml,
-        Protocol::JsonRpc if kind.eq_ignore_ascii_case(b"application/json") => RpcProtocol::Json(JsonContentType::Json),
+        Protocol::JsonRpc if std::str::from_utf8(kind).is_ok_and(json_text::is_type) => {
+            RpcProtocol::Json(JsonContentType::Json)
+        }
         Protocol::JsonRpc => RpcProtocol::Json(JsonContentType::JsonRpc),
         Protocol::Rest => return None,
     };

@@ -1,7 +1,9 @@
 //! Parses a body into a call: on the event loop, or on the blocking pool if it is [large](crate::edge::large).
 
+use std::borrow::Cow;
+
 use skitai_wire::jsonrpc::{self, Incoming};
-use skitai_wire::{Limits, xmlrpc};
+use skitai_wire::{Limits, charset, json, xmlrpc};
 
 use super::fault::RpcFault;
 use crate::app::coverage::Audience;
@@ -15,12 +17,13 @@ pub(super) async fn xml(
     thread: &ServingThread,
     request: &Request,
 ) -> Result<Result<xmlrpc::Call, skitai_wire::Error>, RpcFault> {
-    let parse = |body: &[u8]| xmlrpc::parse_call(body, &Limits::default());
+    let label = charset::of_type(content_type(request));
     if request.body.len() <= LARGE {
-        return Ok(parse(&request.body));
+        return Ok(xmlrpc::parse_call_in(label, &request.body, &Limits::default()));
     }
-    let body = request.body.clone();
-    let parsed = thread.bodies.aside(move || parse(&body)).await;
+    let (body, label) = (request.body.clone(), label.map(str::to_owned));
+    let parse = move || xmlrpc::parse_call_in(label.as_deref(), &body, &Limits::default());
+    let parsed = thread.bodies.aside(parse).await;
     parsed.map_err(|error| failed(thread, request, error))
 }
 
@@ -31,11 +34,20 @@ pub(super) async fn json<'b>(
     body: &'b [u8],
 ) -> Result<Result<Incoming<'b>, skitai_wire::Error>, RpcFault> {
     if body.len() <= LARGE {
-        return Ok(jsonrpc::parse(body));
+        return Ok(match json::text(body, content_type(request)) {
+            Ok(Cow::Borrowed(text)) => jsonrpc::parse(text),
+            Ok(Cow::Owned(text)) => jsonrpc::parse(&text).map(Incoming::into_owned),
+            Err(error) => Err(error),
+        });
     }
-    let body = request.body.clone();
-    let parsed = thread.bodies.aside(move || jsonrpc::parse(&body).map(Incoming::into_owned)).await;
+    let (body, kind) = (request.body.clone(), content_type(request).to_owned());
+    let parse = move || jsonrpc::parse(&*json::text(&body, &kind)?).map(Incoming::into_owned);
+    let parsed = thread.bodies.aside(parse).await;
     parsed.map_err(|error| failed(thread, request, error))
+}
+
+fn content_type(request: &Request) -> &str {
+    request.get_header("content-type").unwrap_or_default()
 }
 
 fn failed(thread: &ServingThread, request: &Request, mut error: Error) -> RpcFault {

@@ -10,6 +10,7 @@
 //! - [`introspection`], [`rpc_command`]: what methods there are, and the command that calls them;
 //! - [`arguments`]: every kind of argument from every place a client can put it;
 //! - [`bad_input`]: wrong, missing, malformed and oversized input, and configurations that are refused;
+//! - [`peers`]: charsets, packed bodies and the names of JSON, as peers of all kinds send them;
 //! - [`bombs`]: documents that unfold, nest or go on for ever, and the memory of the server that gets them;
 //! - [`fanout`]: what becomes of calls to good, slow, dead and lying members;
 //! - [`completion`]: how many answers are enough, and several calls under one deadline;
@@ -101,6 +102,7 @@ mod metrics;
 mod names;
 mod newcomer;
 mod overload;
+mod peers;
 mod places;
 mod probes;
 mod processes;

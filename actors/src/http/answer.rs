@@ -1,12 +1,14 @@
 //! Turns a complete answer into an outcome: a value, a fault, a page, or an HTTP code that carries no RPC answer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use awc::http::StatusCode;
 use bytes::Bytes;
-use skitai_wire::{Value, jsonrpc, xmlrpc};
+use skitai_wire::{Limits, Value, charset, json, jsonrpc, xmlrpc};
 
 use super::arrival::Whole;
+use super::body_form::{BodyForm, Packing};
 use super::failure::ExchangeFailure;
 use super::gunzip::gunzip;
 use super::prepared::PreparedRequest;
@@ -24,24 +26,46 @@ pub(crate) struct Answer {
     /// allocations.
     pub(crate) headers: Vec<(String, String)>,
     body: Bytes,
+    /// The label of the body's charset.
+    charset: Option<Cow<'static, str>>,
     decode: Decode,
 }
 
 impl Answer {
-    /// Decompresses the body if it is compressed and the request accepted that; then removes the headers that describe
-    /// the compressed form.
+    /// Unpacks a body that is gzip, asked for or not, and removes the headers that describe the packed form. A body in
+    /// another coding is an error that names it. Pages stay as they came for a caller that chose the codings itself.
     pub(super) async fn unpacked(
         whole: Whole,
         request: &PreparedRequest,
         limit: usize,
     ) -> Result<Answer, ExchangeFailure> {
-        let Whole { code, fields, is_packed, body, .. } = whole;
-        let mut answer = Answer { code, headers: fields, body, decode: request.decode };
-        if is_packed && request.may_be_packed && !answer.body.is_empty() {
-            answer.body = Box::pin(gunzip(&answer.body, limit)).await?.into();
-            answer.headers.retain(|(name, _)| name != "content-encoding" && name != "content-length");
+        let Whole { code, fields, form: BodyForm { packing, charset }, body, .. } = whole;
+        let mut answer = Answer { code, headers: fields, body, charset, decode: request.decode };
+        let stays = match request.decode {
+            Decode::Http => request.takes_packed,
+            Decode::Rest => request.takes_packed && !answer.is_json(),
+            Decode::XmlRpc | Decode::JsonRpc { .. } => false,
+        };
+        if stays || answer.body.is_empty() {
+            return Ok(answer);
+        }
+        match packing {
+            Packing::None => {}
+            Packing::Gzip => {
+                answer.body = Box::pin(gunzip(&answer.body, limit)).await?.into();
+                answer.headers.retain(|(name, _)| name != "content-encoding" && name != "content-length");
+            }
+            Packing::Unread(coding) => return Err(answer.unread(&coding)),
         }
         Ok(answer)
+    }
+
+    /// The failure of a body that nobody here can unpack.
+    fn unread(&self, coding: &str) -> ExchangeFailure {
+        let reason = if self.is_good() { Reason::Malformed } else { Reason::HttpStatus };
+        let status = self.status_line();
+        let msg = format!("{status}: the answer is packed as {coding}, which is not read here; send gzip or none");
+        ExchangeFailure::new(reason, msg)
     }
 
     /// The first header of this name, which is in lower case.
@@ -56,15 +80,20 @@ impl Answer {
             Decode::Http => self.page(node),
             Decode::Rest if self.is_json() => self.json(node),
             Decode::Rest => self.page(node),
-            Decode::XmlRpc => match xmlrpc::parse_response(&self.body, &skitai_wire::Limits::default()) {
-                // Some servers report it twice: a fault, and an HTTP code of failure.
-                Ok(Err(fault)) => fault_of(node, fault.code, fault.message),
-                Ok(Ok(value)) if self.is_good() => Outcome::completed(node, value),
-                Ok(Ok(value)) => Outcome { data: value.into(), ..self.refused(node) },
-                Err(_) if self.code != 200 => self.refused(node),
-                Err(error) => self.malformed(node, &error),
-            },
-            Decode::JsonRpc { id } => match jsonrpc::parse_response(&self.body, &skitai_wire::Limits::default()) {
+            Decode::XmlRpc => {
+                match xmlrpc::parse_response_in(self.charset.as_deref(), &self.body, &Limits::default()) {
+                    // Some servers report it twice: a fault, and an HTTP code of failure.
+                    Ok(Err(fault)) => fault_of(node, fault.code, fault.message),
+                    Ok(Ok(value)) if self.is_good() => Outcome::completed(node, value),
+                    Ok(Ok(value)) => Outcome { data: value.into(), ..self.refused(node) },
+                    Err(_) if self.code != 200 => self.refused(node),
+                    Err(error) => self.malformed(node, &error),
+                }
+            }
+            Decode::JsonRpc { id } => match self
+                .json_text()
+                .and_then(|text| jsonrpc::parse_response(&text, &Limits::default()))
+            {
                 // A gateway's error body may look like an error of JSON-RPC, but lacks the `jsonrpc` member and our id.
                 Ok(response) if !(self.is_good() || response.is_marked || response.has_id(id)) => self.refused(node),
                 Ok(mut response) => {
@@ -125,20 +154,24 @@ impl Answer {
 
     fn page(&mut self, node: Arc<str>) -> Outcome {
         let body = Vec::from(std::mem::take(&mut self.body));
-        let data = match Text::of(self.header("content-type").unwrap_or_default()) {
-            None => Value::Bytes(body),
-            Some(text) => text.decode(body).map_or_else(Value::Bytes, Value::String),
+        let data = match is_text(&self.kind()) {
+            false => Value::Bytes(body),
+            true => text_of(body, self.charset.as_deref()).map_or_else(Value::Bytes, Value::String),
         };
         self.completed(node, data)
     }
 
     fn is_json(&self) -> bool {
-        let kind = self.kind();
-        !self.body.is_empty() && (kind == "application/json" || kind.ends_with("+json"))
+        !self.body.is_empty() && json::is_type(self.header("content-type").unwrap_or_default())
+    }
+
+    /// The body as the text of JSON, whatever its type is called.
+    fn json_text(&self) -> Result<Cow<'_, [u8]>, skitai_wire::Error> {
+        json::text_in(&self.body, self.charset.as_deref())
     }
 
     fn json(&self, node: Arc<str>) -> Outcome {
-        match skitai_wire::json::parse_value(&self.body) {
+        match self.json_text().and_then(|text| json::parse_value(&text)) {
             Ok(value) => self.completed(node, value),
             Err(error) => self.malformed(node, &error),
         }
@@ -196,46 +229,35 @@ fn fault_of(node: Arc<str>, code: i64, message: String) -> Outcome {
     Outcome { fault: Some(code), ..Outcome::failed(node, Reason::Fault, message) }
 }
 
-/// The charset of a text. A body in any other charset stays bytes: guessing would silently give wrong letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Text {
-    Utf8,
-    Latin1,
+/// True for the types whose bodies are text. `kind` is in lower case.
+fn is_text(kind: &str) -> bool {
+    kind.starts_with("text/")
+        || kind.ends_with("+json")
+        || kind.ends_with("+xml")
+        || matches!(
+            kind,
+            "application/json"
+                | "application/json-rpc"
+                | "application/xml"
+                | "application/javascript"
+                | "application/x-ndjson"
+                | "application/x-www-form-urlencoded"
+        )
 }
 
-impl Text {
-    fn of(content_type: &str) -> Option<Text> {
-        let lower = content_type.to_ascii_lowercase();
-        let mut parts = lower.split(';').map(str::trim);
-        let kind = parts.next().unwrap_or_default();
-        let is_text = kind.starts_with("text/")
-            || kind.ends_with("+json")
-            || kind.ends_with("+xml")
-            || matches!(
-                kind,
-                "application/json"
-                    | "application/json-rpc"
-                    | "application/xml"
-                    | "application/javascript"
-                    | "application/x-ndjson"
-                    | "application/x-www-form-urlencoded"
-            );
-        let charset = parts.find_map(|part| part.strip_prefix("charset=")).map(|name| name.trim_matches('"'));
-        match charset {
-            _ if !is_text => None,
-            None | Some("utf-8" | "utf8" | "us-ascii" | "ascii") => Some(Text::Utf8),
-            Some("iso-8859-1" | "latin-1" | "latin1") => Some(Text::Latin1),
-            Some(_) => None,
+/// The text, or the bytes unchanged if they are invalid in this charset, or it is one that is not read here: guessing
+/// would silently give wrong letters.
+fn text_of(body: Vec<u8>, label: Option<&str>) -> Result<String, Vec<u8>> {
+    let text = match charset::decode(&body, label) {
+        Ok(Cow::Owned(text)) => text,
+        // Most pages: their octets become the text.
+        Ok(Cow::Borrowed(text)) if text.len() == body.len() => {
+            return String::from_utf8(body).map_err(std::string::FromUtf8Error::into_bytes);
         }
-    }
-
-    /// The text, or the bytes unchanged if they are invalid in this charset.
-    fn decode(self, body: Vec<u8>) -> Result<String, Vec<u8>> {
-        match self {
-            Text::Utf8 => String::from_utf8(body).map_err(std::string::FromUtf8Error::into_bytes),
-            Text::Latin1 => Ok(body.into_iter().map(char::from).collect()),
-        }
-    }
+        Ok(Cow::Borrowed(text)) => text.to_owned(),
+        Err(_) => return Err(body),
+    };
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -244,12 +266,19 @@ mod tests {
 
     #[test]
     fn text_is_what_says_so_and_is_so() {
-        let text = |kind: &str, body: &[u8]| Text::of(kind).and_then(|text| text.decode(body.to_vec()).ok());
+        let text = |kind: &str, body: &[u8]| {
+            let (essence, label) = (kind.split(';').next().unwrap_or_default(), charset::of_type(kind));
+            is_text(essence).then(|| text_of(body.to_vec(), label).ok()).flatten()
+        };
         assert_eq!(text("text/html; charset=UTF-8", "ü".as_bytes()), Some("ü".to_owned()));
         assert_eq!(text("text/plain; charset=\"iso-8859-1\"", b"\xfc"), Some("ü".to_owned()));
+        assert_eq!(text("text/plain; charset=windows-1252", b"\x80"), Some("€".to_owned()));
+        assert_eq!(text("text/html; charset=euc-kr", b"\xb8\xf0"), Some("모".to_owned()));
+        assert_eq!(text("text/csv", b"\xef\xbb\xbfa,b"), Some("a,b".to_owned()));
         assert_eq!(text("application/vnd.api+json", b"{}"), Some("{}".to_owned()));
         assert_eq!(text("text/plain", b"\xfc"), None);
-        assert_eq!(text("text/plain; charset=euc-kr", b"a"), None);
+        assert_eq!(text("text/plain; charset=utf-7", b"a"), None);
+        assert_eq!(text("text/plain; charset=euc-kr", b"\xb8"), None);
         assert_eq!(text("image/png", b"a"), None);
         assert_eq!(text("", b"a"), None);
     }

@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use skitai_wire::http1::{ChunkReader, Framing, Head, HeadReader};
 use tokio::io::AsyncReadExt as _;
 
+use super::body_form::BodyForm;
 use super::dial::{Progress, Socket};
 use super::failure;
 use super::failure::ExchangeFailure;
@@ -28,8 +29,8 @@ pub(super) struct Whole {
     pub(super) code: u16,
     /// Names in lower case, in their order; of a 200 whose headers are not wanted, `x-coverage` alone.
     pub(super) fields: Vec<(String, String)>,
-    /// Its headers say that the body is gzip.
-    pub(super) is_packed: bool,
+    /// What the headers say of the body.
+    pub(super) form: BodyForm,
     pub(super) body: Bytes,
     /// The connection may be reused: the whole request was sent, the answer ended where both sides expect, and no bytes
     /// followed it.
@@ -67,7 +68,7 @@ pub(super) struct Arrival {
     wanted: Wanted,
     state: ArrivalState,
     fields: Vec<(String, String)>,
-    is_packed: bool,
+    form: BodyForm,
     /// Set by the writer of the request.
     pub(super) sent: Sent,
 }
@@ -87,7 +88,8 @@ enum ArrivalState {
 impl Arrival {
     pub(super) fn new(wanted: Wanted) -> Arrival {
         let state = ArrivalState::Head(HeadReader::default());
-        Arrival { buffer: BytesMut::new(), wanted, state, fields: Vec::new(), is_packed: false, sent: Sent::default() }
+        let (fields, form) = (Vec::new(), BodyForm::default());
+        Arrival { buffer: BytesMut::new(), wanted, state, fields, form, sent: Sent::default() }
     }
 
     /// Records that a write failed. If part of the request was sent, the reader learns of it only after it has read
@@ -138,9 +140,9 @@ impl Arrival {
         loop {
             match &mut self.state {
                 ArrivalState::Head(reader) => {
-                    let (wanted, fields, is_packed) = (self.wanted, &mut self.fields, &mut self.is_packed);
+                    let (wanted, fields, form) = (self.wanted, &mut self.fields, &mut self.form);
                     let head = reader.read(&self.buffer, wanted.is_head, |code, name, value| {
-                        *is_packed |= is_gzip(name, value);
+                        form.learn(name, value);
                         if wanted.fields || code != 200 || name.eq_ignore_ascii_case(coverage::header::NAME) {
                             fields.push((name.to_ascii_lowercase(), String::from_utf8_lossy(value).into_owned()));
                         }
@@ -199,9 +201,9 @@ impl Arrival {
 
     fn whole(&mut self, head: Head, end: usize, is_more: bool) -> Whole {
         let body = std::mem::take(&mut self.buffer).freeze().slice(head.end..end);
-        let (fields, is_packed) = (std::mem::take(&mut self.fields), self.is_packed);
+        let (fields, form) = (std::mem::take(&mut self.fields), std::mem::take(&mut self.form));
         let is_kept = head.is_kept && !is_more && matches!(self.sent, Sent::Wholly);
-        Whole { code: head.code, fields, is_packed, body, is_kept, says_close: head.says_close }
+        Whole { code: head.code, fields, form, body, is_kept, says_close: head.says_close }
     }
 
     /// The connection ended, cleanly or with an error.
@@ -237,11 +239,6 @@ impl Arrival {
         let limit = self.wanted.limit;
         ExchangeFailure::new(Reason::TooLarge, format!("the answer is larger than the limit of {limit} bytes"))
     }
-}
-
-fn is_gzip(name: &str, value: &[u8]) -> bool {
-    name.eq_ignore_ascii_case("content-encoding")
-        && [&b"gzip"[..], b"x-gzip"].iter().any(|word| value.trim_ascii().eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]

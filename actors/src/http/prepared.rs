@@ -31,8 +31,8 @@ pub(crate) struct PreparedRequest {
     pub(super) decode: Decode,
     /// In bytes, if less than the origin's limit.
     pub(super) max_answer: Option<usize>,
-    /// The answer may be gzip, because our `accept-encoding` says so.
-    pub(super) may_be_packed: bool,
+    /// The caller has an `accept-encoding` of its own, and wants pages as they come.
+    pub(super) takes_packed: bool,
     /// Repeating the request is harmless.
     pub(crate) is_idempotent: bool,
     /// The method has no body, so that an empty one is not announced by `content-length: 0`.
@@ -44,7 +44,8 @@ pub(crate) struct PreparedRequest {
 impl PreparedRequest {
     /// Checks the path and the headers; the error names the invalid one.
     pub(crate) fn new(request: Request) -> Result<PreparedRequest, UnsendableHead> {
-        let may_be_packed = request.encoding == Some(Encoding::Gzip) && !request.has_header("accept-encoding");
+        let takes_packed = request.has_header("accept-encoding");
+        let asks_for_gzip = request.encoding == Some(Encoding::Gzip) && !takes_packed;
         let Request { method, path, headers, body, decode, max_answer, left, encoding: _, idempotent, key: _ } =
             request;
         // The fragment is never sent.
@@ -71,7 +72,7 @@ impl PreparedRequest {
             Decode::JsonRpc { .. } => add("content-type", &|| "application/json-rpc".to_owned()),
             Decode::Http | Decode::Rest => {}
         }
-        if may_be_packed {
+        if asks_for_gzip {
             add("accept-encoding", &|| "gzip".to_owned());
         }
         let is_bodyless = method.is_safe() || method == Method::Delete;
@@ -92,7 +93,7 @@ impl PreparedRequest {
             fields,
             decode,
             max_answer,
-            may_be_packed,
+            takes_packed,
             is_idempotent: idempotent,
             is_bodyless,
             party: Party::ALONE,

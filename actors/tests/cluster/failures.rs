@@ -1,5 +1,5 @@
-//! Failures and void answers as servers send them: a fault is a fault under any code and in any shape, an answer without
-//! a value is nil, and what is no document shows how it begins.
+//! Failures and void answers as servers send them: a fault is a fault under any code and in any shape, an answer
+//! without a value is nil, and what is no document shows how it begins.
 
 use skitai_actors::wire::Value;
 use skitai_actors::{Reason, Status};

@@ -1,7 +1,8 @@
 //! The code and the words of a failure, of a peer's fault or error object.
 //!
 //! Both protocols specify a whole number and a text. Servers send texts as codes (`warning -- Oops`), leave one of the
-//! two out, or send something else altogether. A failure must reach the caller all the same: what is no number is words.
+//! two out, or send something else altogether. A failure must reach the caller all the same: what is no number is
+//! words.
 
 use crate::Value;
 

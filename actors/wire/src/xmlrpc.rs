@@ -1,9 +1,9 @@
 //! XML-RPC: tolerant on input, strict on output.
 //!
-//! Reading: `source` (bytes to text: byte order mark, declared encoding), `parse` (quick-xml's events into a
-//! `structure`, a stack of `frame`s), `fast_path` (reads the common form without events), `scalar` (the text of one
-//! typed element). Writing: `serialize` (serde directly to XML, without an intermediate value), `escape`, `write` (the
-//! documents around it).
+//! Reading: `source` (bytes to text: byte order mark, the header's charset, declared encoding), `parse` (quick-xml's
+//! events into a `structure`, a stack of `frame`s), `fast_path` (reads the common form without events), `scalar` (the
+//! text of one typed element). Writing: `serialize` (serde directly to XML, without an intermediate value), `escape`,
+//! `write` (the documents around it).
 //!
 //! Accepted: values without a type; `i1 i2 i4 i8 int biginteger float bigdecimal`; `true`, `false` and spaces in
 //! booleans; any attribute on any element and any prefix before its name (`ex:nil`), both ignored; every form of
@@ -28,7 +28,7 @@ mod write;
 
 use crate::Value;
 
-pub use parse::{parse_call, parse_response};
+pub use parse::{parse_call, parse_call_in, parse_response, parse_response_in};
 pub use write::{write_call, write_fault, write_response, write_value};
 
 /// A received call.

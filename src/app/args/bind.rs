@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use skitai_wire::{Map, Value};
 use smallvec::SmallVec;
 
-use super::argument::{Argument, Kind};
+use super::argument::{Argument, BindError, Kind};
 use super::form::Form;
+use super::unread;
 use super::upload::Upload;
 use crate::app::routing::route::Param;
-use crate::app::was::Was;
+use crate::app::was::{Face, Was};
 
 /// A value as the client sent it: untyped text (query, form, path), a typed value (JSON, RPC, `<int:>`), or a file.
 #[derive(Debug)]
@@ -59,6 +60,8 @@ pub struct Bind {
     rest: Vec<(String, Given)>,
     wants_rest: bool,
     faults: Vec<String>,
+    /// An argument was missing.
+    is_short: bool,
 }
 
 impl Bind {
@@ -66,7 +69,7 @@ impl Bind {
     pub fn new(was: Was, params: &'static [Param]) -> Bind {
         let given = if params.is_empty() { Vec::new() } else { params.iter().map(|_| Values::new()).collect() };
         let wants_rest = params.iter().any(|param| param.kind == Kind::Rest);
-        Bind { was, params, given, rest: Vec::new(), wants_rest, faults: Vec::new() }
+        Bind { was, params, given, rest: Vec::new(), wants_rest, faults: Vec::new(), is_short: false }
     }
 
     /// Adds a named value. An unknown name goes to the catch-all if the handler has one, else it is ignored.
@@ -144,6 +147,7 @@ impl Bind {
         match T::take(self, values) {
             Ok(value) => Some(value),
             Err(problem) => {
+                self.is_short |= matches!(problem, BindError::Missing);
                 self.faults.push(format!("argument `{}` {problem}", self.params[index].name));
                 None
             }
@@ -164,8 +168,12 @@ impl Bind {
         known.chain(self.rest.iter().map(|(name, given)| (name.clone(), text(given)))).collect()
     }
 
-    /// All faults of this call.
+    /// All faults of this call. Where an argument is missing and a body came in which nobody looked for it, the last
+    /// one says so.
     pub fn faults(&mut self) -> Faults {
+        if self.is_short && self.was.face() == Face::Web {
+            self.faults.extend(unread::note(&self.was.request));
+        }
         Faults(std::mem::take(&mut self.faults))
     }
 

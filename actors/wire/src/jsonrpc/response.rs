@@ -34,8 +34,8 @@ pub struct Response {
     pub id: Option<Value>,
     /// The extension member `coverage`: what the server says of the completeness of its result; nil without one.
     pub coverage: Value,
-    /// It is certainly JSON-RPC: by its version member, because it has all three members, as no other JSON has, or by an
-    /// error with a code that JSON-RPC reserves.
+    /// It is certainly JSON-RPC: by its version member, because it has all three members, as no other JSON has, or by
+    /// an error with a code that JSON-RPC reserves.
     pub is_marked: bool,
 }
 

@@ -16,8 +16,13 @@ use crate::{Error, Limits, Value};
 
 /// Reads a `methodCall` document.
 pub fn parse_call(input: &[u8], limits: &Limits) -> Result<Call, Error> {
+    parse_call_in(None, input, limits)
+}
+
+/// The same of a document that came with this charset, which counts before the one that it declares.
+pub fn parse_call_in(charset: Option<&str>, input: &[u8], limits: &Limits) -> Result<Call, Error> {
     limits.check_bytes(input)?;
-    let source = Source::of(input)?;
+    let source = Source::of(input, charset)?;
     if let Some(call) = Plain::call(&source.text, limits.values) {
         return Ok(call);
     }
@@ -32,8 +37,13 @@ pub fn parse_call(input: &[u8], limits: &Limits) -> Result<Call, Error> {
 /// Reads a `methodResponse` document: the method's answer, or its fault. A method without a value is answered with
 /// empty `<params>` by some servers: that is nil.
 pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Result<Value, Fault>, Error> {
+    parse_response_in(None, input, limits)
+}
+
+/// The same of a document that came with this charset, which counts before the one that it declares.
+pub fn parse_response_in(charset: Option<&str>, input: &[u8], limits: &Limits) -> Result<Result<Value, Fault>, Error> {
     limits.check_bytes(input)?;
-    let source = Source::of(input)?;
+    let source = Source::of(input, charset)?;
     let mut parser = Parser::new(Tag::MethodResponse, limits);
     parse(&source, &mut parser)?;
     if let Some(fault) = parser.fault.take() {

@@ -1,41 +1,25 @@
-//! From bytes to text: byte order mark, declared encoding, UTF-8.
+//! From bytes to text: byte order mark, the charset of the header, declared encoding, UTF-8.
 
 use std::borrow::Cow;
 
-use crate::Error;
-use crate::error::shown;
+use crate::{Charset, Error};
 
 /// A document as text.
 #[derive(Debug)]
 pub(super) struct Source<'i> {
     pub(super) text: Cow<'i, str>,
+    charset: Charset,
     /// The number of bytes before the text: the byte order mark.
     skipped: usize,
 }
 
 impl<'i> Source<'i> {
-    pub(super) fn of(input: &'i [u8]) -> Result<Source<'i>, Error> {
-        if input.starts_with(&[0xfe, 0xff]) || input.starts_with(&[0xff, 0xfe]) {
-            return Err(Error::new("UTF-16 is not read here; send UTF-8").at(0));
-        }
-        let body = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
-        let skipped = input.len() - body.len();
-        let text = match declared(body) {
-            Some(name) if is(name, &["iso-8859-1", "iso8859-1", "iso_8859-1", "latin1", "latin-1"]) => latin1(body),
-            Some(name) if !is(name, &["utf-8", "utf8", "us-ascii", "ascii"]) => {
-                let name = String::from_utf8_lossy(name);
-                let message = format!("encoding {:?} is not read here; send UTF-8", shown(&name));
-                return Err(Error::new(message).at(skipped));
-            }
-            // ASCII is a subset of UTF-8, and documents that declare ASCII and contain more are nearly always UTF-8.
-            _ => {
-                let invalid = |error: std::str::Utf8Error| {
-                    Error::new("not valid UTF-8, and no other encoding is declared").at(skipped + error.valid_up_to())
-                };
-                Cow::Borrowed(std::str::from_utf8(body).map_err(invalid)?)
-            }
-        };
-        Ok(Source { text, skipped })
+    /// `header` is the charset that came with the document.
+    pub(super) fn of(input: &'i [u8], header: Option<&str>) -> Result<Source<'i>, Error> {
+        let (charset, skipped) = Charset::of(input, header, || declared(input).map(String::from_utf8_lossy))?;
+        let moved = |error: Error| Error { offset: error.offset.map(|at| at + skipped), ..error };
+        let text = charset.decode(&input[skipped..]).map_err(moved)?;
+        Ok(Source { text, charset, skipped })
     }
 
     /// The offset in the document of the byte `at` of the text.
@@ -43,20 +27,8 @@ impl<'i> Source<'i> {
         let at = self.text.floor_char_boundary(at.min(self.text.len()));
         match &self.text {
             Cow::Borrowed(_) => self.skipped + at,
-            // Each byte of ISO 8859-1 became one character.
-            Cow::Owned(text) => self.skipped + text[..at].chars().count(),
+            Cow::Owned(text) => self.skipped + self.charset.octets(&text[..at]),
         }
-    }
-}
-
-fn is(name: &[u8], known: &[&str]) -> bool {
-    known.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
-}
-
-fn latin1(body: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(body) {
-        Ok(text) if text.is_ascii() => Cow::Borrowed(text),
-        _ => Cow::Owned(body.iter().map(|&byte| char::from(byte)).collect()),
     }
 }
 
@@ -72,5 +44,8 @@ fn declared(body: &[u8]) -> Option<&[u8]> {
     let value = head[at + 8..].trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
     let (quote, value) = value.split_first()?;
     let end = value.iter().position(|byte| byte == quote)?;
-    matches!(quote, b'"' | b'\'').then(|| value[..end].trim_ascii())
+    let label = matches!(quote, b'"' | b'\'').then(|| value[..end].trim_ascii())?;
+    // .NET writes this at the head of texts that leave as UTF-8. It is not true: it was just read octet by octet.
+    let is_wide = label.get(..6).is_some_and(|begin| begin.eq_ignore_ascii_case(b"utf-16"));
+    (!is_wide).then_some(label)
 }

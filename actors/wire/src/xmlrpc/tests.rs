@@ -181,7 +181,27 @@ fn encodings_are_those_declared() {
     let wrong = document("", b"ab\xe4");
     assert_eq!(read(&wrong).unwrap_err().offset, Some(wrong.iter().position(|&byte| byte == 0xe4).unwrap()));
     assert!(read(&document("encoding='utf-7'", b"")).unwrap_err().message.contains("utf-7"));
-    assert!(read(b"\xff\xfe<\0").unwrap_err().message.contains("UTF-16"));
+    // As .NET and PowerShell write documents: with a mark in two octets a character, or with a declaration that is not
+    // so.
+    let wide: Vec<u8> = String::from_utf8(document("encoding='utf-16'", "ä".as_bytes()))
+        .unwrap()
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    assert_eq!(read(&[&b"\xff\xfe"[..], &wide].concat()).unwrap(), umlaut);
+    assert_eq!(read(&document("encoding='utf-16'", "ä".as_bytes())).unwrap(), umlaut);
+    assert_eq!(read(&document("encoding='windows-1252'", b"\x80")).unwrap(), Ok(string("€")));
+    assert_eq!(read(&document("encoding='euc-kr'", b"\xb8\xf0")).unwrap(), Ok(string("모")));
+    // The header counts before the declaration, and a mark before both.
+    let said = |label: &str, bytes: &[u8]| parse_response_in(Some(label), bytes, &Limits::default()).unwrap();
+    assert_eq!(said("ISO-8859-1", &document("", b"\xe4")), umlaut);
+    assert_eq!(said("iso-8859-1", &document("encoding='utf-8'", b"\xe4")), umlaut);
+    assert_eq!(said("utf-8", &document("encoding='iso-8859-1'", "ä".as_bytes())), umlaut);
+    let marked = [&b"\xef\xbb\xbf"[..], &document("encoding='iso-8859-1'", "ä".as_bytes())].concat();
+    assert_eq!(said("iso-8859-1", &marked), umlaut);
+    let korean = document("encoding='euc-kr'", b"\xb8\xf0<x/>");
+    let at = read(&korean).unwrap_err().offset.unwrap();
+    assert_eq!(&korean[at..at + 3], b"<x/", "{at}");
     // An offset counts the bytes received, not those of the decoded text.
     let latin = document("encoding='iso-8859-1'", b"\xe4\xe4<x/>");
     assert_eq!(read(&latin).unwrap_err().offset, Some(latin.windows(4).position(|four| four == b"<x/>").unwrap()));

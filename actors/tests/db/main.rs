@@ -13,6 +13,7 @@ mod moved;
 mod pipelined;
 mod pooler;
 mod postgres;
+mod read_only;
 mod server;
 mod share;
 mod spread;

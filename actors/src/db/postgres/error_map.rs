@@ -15,6 +15,14 @@ use crate::db::member::MemberLimits;
 use crate::outcome::sql_error::SqlError;
 use crate::outcome::{Reason, deadline};
 
+/// The SQLSTATE of a write that the server takes in no transaction, or not in this one.
+const READ_ONLY: &str = "25006";
+
+/// True if a write was refused because the server, or the transaction, is read-only.
+pub(super) fn is_read_only(failure: &StatementFailure) -> bool {
+    failure.error.as_ref().is_some_and(|error| error.code == READ_ONLY)
+}
+
 /// An error with all its causes: tokio-postgres prints only the outermost one, which names no cause.
 pub(super) fn chain(error: &Error) -> String {
     if let Some(db) = error.as_db_error() {
@@ -147,7 +155,9 @@ pub(super) fn statement(error: &Error) -> (StatementFailure, bool) {
             let msg = format!("{msg}; the statement may have run");
             (StatementFailure { reason: Reason::Closed, msg, error: Some(Arc::new(parts(db))) }, false)
         } else {
-            (StatementFailure { reason: Reason::Sql, msg, error: Some(Arc::new(parts(db))) }, true)
+            // A server that has become a standby refuses every write on the connections it had before.
+            let usable = db.code().code() != READ_ONLY;
+            (StatementFailure { reason: Reason::Sql, msg, error: Some(Arc::new(parts(db))) }, usable)
         };
     }
     let io = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);

@@ -106,13 +106,7 @@ impl Postgres {
         query: &'p Query,
     ) -> impl Future<Output = StatementEnd> + 'p {
         ticket.was_sent = true;
-        let run = self.run(ticket, query);
-        async move {
-            match run.at_hand() {
-                Some(prepared) => run.end(prepared).await,
-                None => run.begin_and_end().await,
-            }
-        }
+        self.run(ticket, query).whole()
     }
 
     fn run<'r>(&'r self, ticket: &'r Ticket, query: &'r Query) -> Run<'r> {

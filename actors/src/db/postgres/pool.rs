@@ -51,6 +51,8 @@ pub(in crate::db) struct Connection {
     idle_since: Instant,
     /// It may have been silent for long while it was lent.
     in_doubt: AtomicBool,
+    /// It is closed when it is returned.
+    is_spent: AtomicBool,
     /// The server's own time limit, as set first and as set last, in milliseconds; 0 if it is never set.
     limit: (u64, AtomicU64),
 }
@@ -71,6 +73,15 @@ impl Connection {
 
     pub(super) fn is_in_doubt(&self) -> bool {
         self.in_doubt.load(Relaxed)
+    }
+
+    /// Marks a connection that is not to be lent again.
+    pub(super) fn spend(&self) {
+        self.is_spent.store(true, Relaxed);
+    }
+
+    pub(super) fn is_spent(&self) -> bool {
+        self.is_spent.load(Relaxed)
     }
 
     /// How long it has been idle.
@@ -178,6 +189,7 @@ impl Manager for ConnectionManager {
             prepared: Mutex::default(),
             idle_since: Instant::now(),
             in_doubt: AtomicBool::new(false),
+            is_spent: AtomicBool::new(false),
             limit,
         }))
     }

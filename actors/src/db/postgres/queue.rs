@@ -43,6 +43,8 @@ pub(super) struct PostgresPool {
     streams: Arc<Gate>,
     /// Connections made before this moment are too old to be lent again.
     retired: Mutex<Option<Instant>>,
+    /// When the server refused a write as one that is read-only. What was connected before leads there.
+    moved: Mutex<Option<Instant>>,
 }
 
 impl PostgresPool {
@@ -51,7 +53,15 @@ impl PostgresPool {
         let limit = seats.share().limit();
         streams.set_limit(part(limit, limits.stream_share));
         let places = FairSemaphore::new(limit);
-        Arc::new(PostgresPool { pool, limits, places, seats, streams, retired: Mutex::default() })
+        Arc::new(PostgresPool {
+            pool,
+            limits,
+            places,
+            seats,
+            streams,
+            retired: Mutex::default(),
+            moved: Mutex::default(),
+        })
     }
 
     /// How many connections may be used now.
@@ -117,6 +127,29 @@ impl PostgresPool {
         self.pool.retain(|connection, metrics| connection.idle() < idle && metrics.age() < lifetime);
     }
 
+    /// The server has become one that takes no writes: its name, or the proxy before it, may lead to another by now.
+    /// Connections made so far are closed, idle ones now, lent ones when they are returned.
+    fn moved(&self) {
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.pool.retain(|_, _| false);
+    }
+
+    /// Whether a connection was made before this moment.
+    fn is_before(connection: &Object<ConnectionManager>, moment: &Mutex<Option<Instant>>) -> bool {
+        let moment = *moment.lock().unwrap_or_else(PoisonError::into_inner);
+        moment.is_some_and(|moment| Object::metrics(connection).created < moment)
+    }
+
+    /// Whether a connection leads to a server that takes no writes.
+    fn has_moved(&self, connection: &Object<ConnectionManager>) -> bool {
+        connection.is_spent() || Self::is_before(connection, &self.moved)
+    }
+
+    /// Whether a connection is not to be lent again.
+    fn is_over(&self, connection: &Object<ConnectionManager>) -> bool {
+        connection.is_closed() || Self::is_before(connection, &self.retired) || self.has_moved(connection)
+    }
+
     /// Whether a statement waits for a connection.
     pub(super) fn is_awaited(&self) -> bool {
         self.places.waiting() > 0
@@ -137,11 +170,8 @@ impl PostgresPool {
             Ok(permit) => permit,
             Err(queued) => queued.await.ok_or_else(|| error_map::no_permit(self.limits, self.limit()))?,
         };
-        if let Some(connection) = &permit.connection {
-            let retired = *self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-            if connection.is_closed() || retired.is_some_and(|before| Object::metrics(connection).created < before) {
-                permit.close();
-            }
+        if permit.connection.as_ref().is_some_and(|connection| self.is_over(connection)) {
+            permit.close();
         }
         if permit.connection.is_none() {
             permit.connection = Some(placed(|| self.draw()).await?);
@@ -175,7 +205,7 @@ impl PostgresPool {
         let rests = self.seats.share().is_leaving() && !self.is_awaited();
         // With all its connections a thread never has too many.
         let is_over = self.limit() < self.limits.connections && self.places.is_over();
-        if let Some(connection) = connection.take_if(|_| rests || is_over) {
+        if let Some(connection) = connection.take_if(|connection| rests || is_over || self.has_moved(connection)) {
             drop(Object::take(connection));
         }
         connection = connection.filter(|connection| !connection.is_in_doubt());
@@ -242,6 +272,15 @@ impl PooledConn {
     /// Takes the connection out of the pool and closes it.
     pub(super) fn close(mut self) {
         self.permit.close();
+    }
+
+    /// The server refused a write on it because it is read-only. In a transaction or a session that may be the author's
+    /// own word, so the others stay; this one is not lent again in any case.
+    pub(super) fn found_read_only(&self) {
+        self.spend();
+        if !self.is_in_doubt() {
+            self.permit.queue.moved();
+        }
     }
 
     /// Whether a statement waits for a connection, here or where this one is wanted back.

@@ -46,13 +46,25 @@ pub(super) async fn alone(
     query: Arc<Query>,
 ) -> StatementEnd {
     let run = Run { shared: &shared, strategy: &strategy, query: &query };
-    match run.at_hand() {
-        Some(prepared) => run.end(prepared).await,
-        None => run.begin_and_end().await,
-    }
+    run.whole().await
 }
 
 impl<'r> Run<'r> {
+    /// Runs the statement to its end.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would store its arguments twice")]
+    pub(super) fn whole(self) -> impl Future<Output = StatementEnd> + use<'r> {
+        async move {
+            let end = match self.at_hand() {
+                Some(prepared) => self.end(prepared).await,
+                None => self.begin_and_end().await,
+            };
+            if end.result.as_ref().is_err_and(error_map::is_read_only) {
+                self.shared.conn.found_read_only();
+            }
+            end
+        }
+    }
+
     /// The prepared statement of this text, if nothing else has to be done before it runs.
     pub(super) fn at_hand(self) -> Option<PreparedStatement> {
         let is_plain = self.is_limited() && self.strategy.has_names() && !self.shared.stop.load(Relaxed);

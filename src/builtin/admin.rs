@@ -1,8 +1,8 @@
 //! The status page: an app written on `app` alone, like any other, and mounted at `/status`; and the same for programs,
 //! at `/status.json` and as the RPC method `system.status`.
 //!
-//! All of it requires the password of `admin` or of `viewer` (`require_viewer`). The probes of `/status` are the edge's.
-//! Read in this order:
+//! All of it requires the password of `admin` or of `viewer` (`require_viewer`). The probes of `/status` are the
+//! edge's. Read in this order:
 //!
 //! - here: who gets which form; [`page`]: the page in HTML, from one look at the status;
 //! - [`view`]: what the reader wants to see, as the address says it;

@@ -220,6 +220,12 @@ fn without_source(page: &str) -> String {
         rest = after;
     }
     answer += rest;
+    // Which parts a call has that took no time, and how long its bars are.
+    while let Some((before, bars)) = answer.split_once("<details>") {
+        let (bars, after) = bars.split_once("</details>").expect("it ends");
+        assert!(bars.contains("<rect") && bars.contains("begun after"), "{bars}");
+        answer = format!("{before}(the bars){after}");
+    }
     // Numbers behind a file's name and before a unit.
     let masked = |line: &str| {
         let mut words: Vec<String> = Vec::new();
@@ -236,7 +242,9 @@ fn without_source(page: &str) -> String {
                 words[nth - 1] = format!("{number}(some)");
             }
         }
-        words.join(" ")
+        let line = words.join(" ");
+        let cell = line.trim().strip_prefix("<td>").and_then(|cell| cell.strip_suffix("</td>"));
+        if cell.is_some_and(|cell| cell.parse::<f64>().is_ok()) { "    <td>(some)</td>".to_owned() } else { line }
     };
     answer.lines().map(masked).collect::<Vec<_>>().join("\n")
 }

@@ -217,7 +217,7 @@ impl HttpMember {
 
     fn count(&self, outcome: &Outcome, is_passed: bool) {
         let mut counts = self.counts.borrow_mut();
-        // A redirect, a 304 or a 404 that is passed on is for the client; a call of a handler has come to nothing by it.
+        // A redirect, a 304 or a 404 that is passed on is for the client; a call of a handler comes to nothing by it.
         let is_ok = outcome.is_ok() || (is_passed && outcome.reason == Reason::HttpStatus && !is_refusal(outcome));
         match outcome.status {
             _ if is_ok => {

@@ -1,5 +1,6 @@
 //! One database on one thread: its engine, and the steps of a statement from checkout to outcome.
 
+mod cutting;
 mod lending;
 mod pipelined;
 
@@ -9,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::{Either, LocalBoxFuture, select};
+use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout_at;
 
@@ -200,8 +201,12 @@ impl SqlMember {
         let reading = sink.map_or(Duration::ZERO, |sink| sink.complete(&mut outcome));
         outcome.latency = ended - started;
         let mut course = running.course.get();
-        let is_late = outcome.reason == Reason::Deadline;
-        course.end(if is_late { EndedBy::MemberTimeout } else { EndedBy::Answer }, ended);
+        let by = match outcome.reason {
+            Reason::Deadline => EndedBy::MemberTimeout,
+            Reason::Ejected => EndedBy::Operator,
+            _ => EndedBy::Answer,
+        };
+        course.end(by, ended);
         outcome.course = Some(course);
         if let Some(sent) = running.sent.get() {
             self.counters.queried((ended - sent).saturating_sub(reading), ended);
@@ -209,22 +214,6 @@ impl SqlMember {
         outcome.attempts = 1;
         running.ended(&outcome, outcome.latency.saturating_sub(reading), ended);
         outcome
-    }
-
-    /// Runs a statement, unless an operator ejects the member first. To drop it is to cancel it at its database.
-    async fn unless_cut(
-        &self,
-        run: Pin<&mut impl Future<Output = Result<Rows, StatementFailure>>>,
-        was_sent: impl FnOnce() -> bool,
-    ) -> Result<Rows, StatementFailure> {
-        let (Some(switch), Some(health)) = (&self.switch, &self.health) else { return run.await };
-        match select(run, pin!(switch.cut())).await {
-            Either::Left((result, _)) => result,
-            Either::Right(_) => {
-                let (reason, why) = health.cut_off(was_sent());
-                Err(StatementFailure::new(reason, why))
-            }
-        }
     }
 
     /// The permit that a stream of rows needs beside its connection (`None` for other statements), and whether it was

@@ -1,5 +1,5 @@
-//! A server that takes no writes any more: its connections are not lent again, because its name, or the proxy before it,
-//! may lead to another server by now.
+//! A server that takes no writes any more: its connections are not lent again, because its name, or the proxy before
+//! it, may lead to another server by now.
 
 use std::time::Instant;
 

@@ -40,6 +40,7 @@ mod moves;
 mod names;
 mod network;
 mod origins;
+mod otlp;
 mod outside;
 pub(crate) mod password_hash;
 mod proxy;
@@ -70,6 +71,7 @@ pub use moves::MoveRule;
 pub use names::ServerNames;
 pub use network::{Network, NetworkError};
 pub use origins::{BrowserRules, Cors, Origins};
+pub use otlp::OtlpSettings;
 pub(crate) use outside::FileTexts;
 pub use password_hash::PasswordHash;
 pub use proxy::ProxySettings;
@@ -152,6 +154,7 @@ fn parse_with(
     certification::into_server(&mut reading, &sections, &mut server);
     proxy::into_server(&mut reading, &sections, &mut server);
     admin::into_server(&mut reading, &sections, &mut server);
+    otlp::into_server(&mut reading, &sections, &mut server);
     let clusters = clusters::clusters(&mut reading, &sections, server.threads * server.processes);
     let declared: Vec<String> =
         sections.iter().filter_map(|section| section.name.strip_prefix('@').map(str::to_owned)).collect();

@@ -46,6 +46,7 @@ use crate::app::calls::budget::Budget;
 use crate::app::calls::results::AllFailed;
 use crate::app::routing::mount::{Mount, PassTo};
 use crate::app::trail::noted::{CallSource, What};
+use crate::app::trail::trace_context::{TRACE_PARENT, TraceContext};
 use crate::app::{Error, Request, RequestContext};
 use crate::config::{Affinity, PassedHost};
 use crate::connection::Tunnel;
@@ -85,7 +86,7 @@ pub(crate) async fn pass(
         request.begun,
     );
     let target = target::at_member(mount.rest_of(path).unwrap_or(""), request.uri.query(), &to.route.folder)?;
-    let fields = head::fields(request, mount.path(), budget.remaining_ms(Instant::now()), &to.rules.of_requests)?;
+    let mut fields = head::fields(request, mount.path(), budget.remaining_ms(Instant::now()), &to.rules.of_requests)?;
     let offer = upgrade::offer(request, tunnel, &to.rules.upgrades)?;
     let (to_member, upgrade) = match &offer {
         None => (None, None),
@@ -109,6 +110,11 @@ pub(crate) async fn pass(
     let affinity = to.rules.affinity.as_ref();
     let keeper = Keeper::of(&services.member_sealer, &to.route.cluster);
     let mut kept = keeper.look(request, affinity);
+    // The members' spans lie below this server's.
+    let own_trace = context.trace_context().and_then(TraceContext::of_call);
+    if own_trace.is_some() {
+        fields.remove(TRACE_PARENT.as_str());
+    }
     let passed = PassedRequest {
         method: request.method.as_str().to_owned(),
         target,
@@ -125,11 +131,12 @@ pub(crate) async fn pass(
         patience: budget.latest_wait().saturating_duration_since(Instant::now()),
         silence: to.rules.silence,
         buffer: to.rules.buffer,
+        trace: own_trace,
     };
     let lineup = roster.lineup();
     let slots = lineup.slots(Spread::One);
     let (sender, mut head) = oneshot::channel();
-    let what = || What::Passed(format!("@{}", to.route.cluster).into());
+    let what = || What::Passed(format!("@{}", to.route.cluster).into(), request.method.as_str().into());
     let mark = context.trail.is_wanted().then(what);
     let mark = mark.and_then(|what| context.trail.call(Instant::now(), what, Rule::All, CallSource::Members));
     let pass = PassOn { lineup, request: passed, answer: sender };

@@ -14,6 +14,7 @@
 //! - [`siblings`]: the other processes, which are asked and answered; [`acting`]: what operators say and do;
 //! - [`slot`]: a thread and the site it serves; [`actors`]: its actors;
 //! - [`entrance`]: what a port leads to; [`entry`]: receives requests;
+//! - [`exporter`]: posts spans to the collector of traces;
 //! - [`renewal`]: takes up certificates when their files change;
 //! - [`watch`]: reloads a changed configuration in devel mode;
 //! - [`background`]: a small server inside a program.
@@ -27,6 +28,7 @@ mod crowd;
 pub(crate) mod drain;
 mod entrance;
 mod entry;
+pub(crate) mod exporter;
 mod fleet;
 pub(crate) mod guesses;
 pub(crate) mod keys;

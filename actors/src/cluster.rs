@@ -11,7 +11,7 @@
 //! - `broadcast`: a call to all members; `balanced`: a call to one, with failover, retries and hedging, among its
 //!   `candidates`; `passing`: a request that is passed on to one as it came;
 //! - `reaper`: closes idle connections;
-//! - `url` and `url_client`: the actor for any URL.
+//! - `url` and `url_client`: the actor for any URL; `poster`: posts to one URL, without an actor.
 
 mod attempt;
 mod balanced;
@@ -20,6 +20,7 @@ mod candidates;
 mod discover;
 mod member;
 mod passing;
+mod poster;
 mod probe;
 mod reaper;
 mod roster;
@@ -44,6 +45,7 @@ use reaper::Reaper;
 pub use crate::balance::health::Health;
 pub use discover::Discovery;
 pub use passing::PassOn;
+pub use poster::{Posted, Poster, check_url};
 pub use probe::Prober;
 pub use roster::{Lineup, Roster};
 

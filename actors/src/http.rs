@@ -15,6 +15,7 @@
 //! - `client`: awc in place of these three, on sockets of `canonical`;
 //! - [`passed`]: a request that is passed on as it came, for a reverse proxy; `passing`: its leg, with the clock
 //!   `silence`; [`pipe`]: its bodies; `coming`: what is sent of them;
+//! - `trace_parent`: what members are told of the trace that a call belongs to;
 //! - `tls`: trusted roots;
 //! - `failure`: the meaning of a failed exchange, and whether the call may have run;
 //! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `body_form`: how its head says that its body is
@@ -42,6 +43,7 @@ pub mod request;
 mod retry_after;
 mod silence;
 mod tls;
+mod trace_parent;
 
 pub use multipart::Part;
 pub use request::{Decode, Method, Request, next_id};
@@ -53,3 +55,4 @@ pub(crate) use pool::KEEP_ALIVE;
 pub(crate) use prepared::PreparedRequest;
 pub(crate) use retry_after::wait_of;
 pub(crate) use tls::TlsTrust;
+pub use trace_parent::TraceParent;

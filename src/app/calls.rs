@@ -254,7 +254,7 @@ impl Calls {
             }
         };
         if self.was.trail.is_wanted() {
-            self.options.what = Some(What::Method(method.into(), self.target.shown()));
+            self.options.what = Some(What::Method(method.into(), self.target.shown(), self.protocol));
         }
         match written {
             Ok(request) => self.send(request),

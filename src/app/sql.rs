@@ -57,6 +57,19 @@ impl Base {
         }
     }
 
+    /// What it is, in the words of OpenTelemetry.
+    fn system(&self) -> &'static str {
+        let shard = match self {
+            Base::Cluster(.., spec) => spec.members.first().map(|member| &member.shard),
+            Base::Server(member) => Some(&member.shard),
+            Base::Unusable(_) => None,
+        };
+        match shard {
+            Some(Shard::Sqlite { .. }) => "sqlite",
+            Some(Shard::Postgres { .. }) | None => "postgresql",
+        }
+    }
+
     /// The name in the coverage of the request.
     fn name(&self) -> Arc<str> {
         match self {
@@ -196,7 +209,7 @@ impl Sql {
         let Sql { was, base, shards, mode, mut options, .. } = self;
         let (sql, params) = (sql.into(), params.into_params());
         if was.trail.is_wanted() {
-            options.what = Some(What::Statement(sql.clone(), base.shown()));
+            options.what = Some(What::Statement(sql.clone(), base.shown(), base.system()));
         }
         let (deadline, asker, party, name) = (was.deadline(), was.rule(), was.request.party, base.name());
         match base {
@@ -248,7 +261,7 @@ impl Sql {
     pub fn rows(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Rows {
         let Sql { was, base, shards, mode, options, patience } = self;
         let (sql, params) = (sql.into(), params.into_params());
-        let what = || What::Statement(sql.clone(), base.shown());
+        let what = || What::Statement(sql.clone(), base.shown(), base.system());
         let mark = was.note(Instant::now(), options.rule, CallSource::Members, what);
         let (deadline, asker, rule, party) = (was.deadline(), was.rule(), options.rule, was.request.party);
         let shared = (mode == ConnMode::Pipelined).then_some("pipelined()");

@@ -7,6 +7,8 @@
 //! - this file: the notes of a request; `noted`: a call in them;
 //! - `keeper`: which requests are kept; `ring`: those that are;
 //! - `record`: the notes as a record, for programs and for pages; `discreet`: what never gets into one;
+//! - `trace_context`: the trace that a request belongs to; `spans`: a record as spans; `span_queue`: those that wait
+//!   for their collector;
 //! - [`waterfall`]: the record as a picture; [`server_timing`]: its times for the tools of browsers.
 
 mod discreet;
@@ -15,6 +17,9 @@ pub(crate) mod noted;
 pub(crate) mod record;
 pub(crate) mod ring;
 pub(crate) mod server_timing;
+pub(crate) mod span_queue;
+mod spans;
+pub(crate) mod trace_context;
 pub(crate) mod waterfall;
 
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering::Relaxed};

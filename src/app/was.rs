@@ -4,7 +4,7 @@
 //! moved out of actix for the same reason.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -27,6 +27,7 @@ use super::routing::table::RouteEntry;
 use super::services::Services;
 use super::sql::Sql;
 use super::trail::Trail;
+use super::trail::trace_context::TraceContext;
 use crate::ipc::messages::Wish;
 use crate::ipc::recorder::Announcement;
 
@@ -66,6 +67,8 @@ pub struct RequestContext {
     pub(super) budget: Budget,
     pub(crate) coverage: RequestCoverage,
     pub(crate) trail: Trail,
+    /// The trace that it belongs to, once somebody asks.
+    pub(super) trace: OnceLock<Option<Box<TraceContext>>>,
 }
 
 /// The placeholder for a request without a route, which gets an error page.

@@ -328,6 +328,9 @@ fn serve(
         let ended = serving.ended().await;
         // After a second signal nothing is awaited.
         let is_at_once = ended.as_ref().is_ok_and(|drained| drained.is_at_once);
+        if !is_at_once {
+            site.process.flush_spans().await;
+        }
         site.process.close(if is_at_once { Duration::ZERO } else { LAST_STATEMENTS });
         match ended {
             Ok(drained) => Ok(told(&drained, relay.as_ref(), *wished.borrow())),

@@ -72,7 +72,7 @@ pub enum KeyKind {
 }
 
 /// The sections of a conf other than clusters.
-pub const SECTIONS: &[&str] = &["server", "routes", "certification", "proxy", "admin"];
+pub const SECTIONS: &[&str] = &["server", "routes", "certification", "proxy", "admin", "otlp"];
 
 const HOUR: u64 = 60 * 60 * 1000;
 const DAY: u64 = 24 * HOUR;
@@ -576,6 +576,29 @@ pub(super) const AUDIT_LOG_KEY: Key = key(
 pub const ADMIN_SECTION: &[Key] =
     &[ADMIN_LISTEN, ADMIN_LISTEN_MODE, ADMIN_LISTEN_OWNER, ADMIN_PUBLIC, ADMIN_TLS, AUDIT_LOG_KEY];
 
+pub(super) const ENDPOINT: Key = key(
+    "endpoint",
+    KeyKind::Secret,
+    "",
+    "URL of the collector of traces; it may have a login, as `https://user:password@…`",
+);
+pub(super) const OTLP_HEADERS: Key =
+    key("headers", KeyKind::Secrets, "", "headers of what is sent to the collector, each `Name: value`");
+pub(super) const RATIO: Key =
+    key("ratio", KeyKind::Text, "0.01", "share of all traces that is exported whatever comes of them, from 0 to 1");
+pub(super) const OTLP_TIMEOUT: Key =
+    key("timeout", time(100, HOUR), "10", "how long the collector may take for an answer");
+pub(super) const TRUST: Key = key(
+    "trust",
+    KeyKind::Networks,
+    "",
+    "whom to believe what trace a request belongs to, besides `trusted_proxies`; this machine and private networks if \
+     not given",
+);
+
+/// The keys of `[otlp]`.
+pub const OTLP: &[Key] = &[ENDPOINT, OTLP_HEADERS, RATIO, OTLP_TIMEOUT, TRUST];
+
 /// The keys of `[proxy]`.
 pub const PROXY_SECTION: &[Key] = &[
     PROXY_LISTEN,
@@ -758,6 +781,7 @@ pub const TABLES: &[(&str, &[Key])] = &[
     ("[mount /path]", MOUNT),
     ("[proxy]", PROXY_SECTION),
     ("[admin]", ADMIN_SECTION),
+    ("[otlp]", OTLP),
     ("[@name] of HTTP members", HTTP_CLUSTER),
     ("[@name] of databases", DB_CLUSTER),
 ];

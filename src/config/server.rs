@@ -91,6 +91,7 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         // Their sections are read later, when it is known where the site listens.
         proxy: None,
         admin: AdminSettings::default(),
+        otlp: None,
     }
 }
 

@@ -15,6 +15,7 @@ use super::listening::{ListenAddress, ListenSettings};
 use super::mounts::MountSettings;
 use super::names::ServerNames;
 use super::network::Network;
+use super::otlp::OtlpSettings;
 use super::proxy::ProxySettings;
 use super::proxying::PassRoute;
 use super::{keys, values};
@@ -127,6 +128,8 @@ pub struct ServerSettings {
     pub proxy: Option<ProxySettings>,
     /// Where the server's own pages are, and the audit log.
     pub admin: AdminSettings,
+    /// Where traces are exported to; `None` if they are not.
+    pub otlp: Option<OtlpSettings>,
 }
 
 impl ServerSettings {
@@ -345,6 +348,7 @@ impl Default for ServerSettings {
             trusted_proxies: TrustedProxies::default(),
             proxy: None,
             admin: AdminSettings::default(),
+            otlp: None,
         }
     }
 }

@@ -30,13 +30,14 @@ pub(crate) async fn web(thread: &ServingThread, was: &Was, answer: Answer) -> Ht
     noted(was, partial::with_headers(was, reply))
 }
 
-/// Notes the answer for the record of its request. Who gets an answer that will be kept learns the id to find it by.
+/// Notes the answer for the record of its request. Who gets an answer that will be kept, or whose trace is exported,
+/// learns the id to find it by.
 fn noted(was: &Was, mut reply: HttpResponse) -> HttpResponse {
     if !was.trail.is_wanted() {
         return reply;
     }
     was.answered(reply.status().as_u16());
-    if was.request.known_id().is_none() && was.is_to_be_kept() {
+    if was.request.known_id().is_none() && (was.is_to_be_kept() || was.is_sampled()) {
         was.request.request_id();
         with_id(&was.request, &mut reply);
     }

@@ -45,12 +45,15 @@ impl Known {
             ("audit", self.acting.audit_tree()),
         ];
         let forward = self.forward.as_ref().map(|forward| ("forward_proxy", forward.tree()));
-        let trails = self.trails.as_ref().map(|trails| ("records", trails.ring().tree()));
+        let trails = self.trails.as_deref();
+        let records = trails.and_then(TrailKeeper::ring).map(|ring| ("records", ring.tree()));
+        let spans = trails.and_then(TrailKeeper::spans).map(|spans| ("otlp", spans.tree()));
         Map(known
             .into_iter()
             .chain(certificates)
             .chain(forward)
-            .chain(trails)
+            .chain(records)
+            .chain(spans)
             .map(|(name, value)| (name.into(), value))
             .collect())
     }

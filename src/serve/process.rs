@@ -16,6 +16,7 @@ use skitai_actors::status::{Registry, StatusActor};
 
 use super::acting::Acting;
 use super::crowd::Crowd;
+use super::exporter;
 use super::known::MountedApps;
 use crate::app::blocking_pool::BlockingPool;
 use crate::app::closing::Lifecycle;
@@ -85,6 +86,13 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Sends the spans that wait, as far as there is time for it.
+    pub(crate) async fn flush_spans(&self) {
+        if let Some(spans) = self.trails.as_deref().and_then(TrailKeeper::spans) {
+            exporter::flush(spans).await;
+        }
+    }
+
     /// The counters of one thread.
     pub(crate) fn counts(&self, thread: usize) -> &Arc<Counts> {
         // A thread that dies is replaced by one with a new number.

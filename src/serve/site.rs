@@ -13,6 +13,7 @@ use skitai_actors::status::{Recall, Registry, Siblings, StatusActor};
 use skitai_wire::{Map, Value};
 
 use super::acting::Acting;
+use super::exporter;
 use super::fleet::Fleet;
 use super::keys::Keys;
 use super::known::{Known, MountedApps};
@@ -29,6 +30,8 @@ use crate::app::routing::mount::Mount;
 use crate::app::routing::router::Router;
 use crate::app::site::Site;
 use crate::app::trail::keeper::TrailKeeper;
+use crate::app::trail::span_queue::SpanQueue;
+use crate::app::trail::trace_context::Sampling;
 use crate::app::{App, Wasc};
 use crate::builtin;
 use crate::config::{AUDIT_LOG, Declared, Loaded, ServerSettings, Settings};
@@ -137,7 +140,15 @@ impl OpenSite {
         let (routes, mounted) = (Arc::<RouteCounts>::default(), Arc::<MountedApps>::default());
         let blocking = Arc::<BlockingPool>::default();
         // The processes share out the room.
-        let trails = TrailKeeper::new(server.trace_ring / server.processes).map(Arc::new);
+        let export = server.otlp.as_ref().map(|otlp| {
+            let sampling = Sampling { ratio: otlp.ratio(), trust: otlp.trust.clone() };
+            (sampling, Arc::<SpanQueue>::default())
+        });
+        if let (Some(otlp), Some((_, spans))) = (&server.otlp, &export) {
+            let started = exporter::start(otlp, &server, spans.clone());
+            started.map_err(|why| Unfit(vec![format!("`endpoint` of [otlp]: {why}")]))?;
+        }
+        let trails = TrailKeeper::new(server.trace_ring / server.processes, export).map(Arc::new);
         let status = {
             let (reporters, about, siblings) = (reporters.clone(), about(&server), place.siblings);
             let known = Known {
@@ -153,7 +164,9 @@ impl OpenSite {
                 acting: acting.clone(),
             };
             let known: Arc<dyn Fn() -> Map + Send + Sync> = Arc::new(move || known.tree());
-            let recall = trails.clone().map(|trails| -> Recall { Arc::new(move |id| trails.ring().told(id)) });
+            let recall = trails.clone().filter(|trails| trails.ring().is_some()).map(|trails| -> Recall {
+                Arc::new(move |id| trails.ring().map_or(Value::List(Vec::new()), |ring| ring.told(id)))
+            });
             ActorRef::open("status", Admission::default(), move || {
                 let actor = StatusActor::new(reporters.clone(), about.clone());
                 actor.beside(known.clone()).among(siblings.clone()).recalling(recall.clone())

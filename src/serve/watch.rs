@@ -121,6 +121,10 @@ pub(super) fn keep_of_process(server: &mut ServerSettings, began: &ServerSetting
         changed.push("[admin]".to_owned());
         server.admin.clone_from(&began.admin);
     }
+    if server.otlp != began.otlp {
+        changed.push("[otlp]".to_owned());
+        server.otlp.clone_from(&began.otlp);
+    }
     if server.uploads.folder != began.uploads.folder {
         changed.push("upload_folder".to_owned());
         server.uploads.folder.clone_from(&began.uploads.folder);

@@ -130,6 +130,7 @@ mod supervised;
 mod systemd;
 mod tiers;
 mod tls;
+mod traces;
 mod trail;
 mod twins;
 mod uploads;

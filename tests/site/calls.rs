@@ -14,8 +14,23 @@ pub(crate) fn package() -> Package {
         mine,
         every,
         own_connection,
-        largest
+        largest,
+        traceparent,
+        told_trace
     ])
+}
+
+/// What a handler may tell whom it asks by itself.
+#[route("/traceparent")]
+async fn traceparent(was: Was) -> Option<String> {
+    was.traceparent()
+}
+
+/// A call with a trace of its own.
+#[route("/told-trace")]
+async fn told_trace(was: Was, cluster: String, parent: String) -> usize {
+    let call = was.map(&cluster).header("traceparent", &parent).call("search", ("Mozart",));
+    call.getswait(secs(2)).await.coverage().ok
 }
 
 /// Fetches a URL with GET, or posts `form` to it; gives code, reason and text back.

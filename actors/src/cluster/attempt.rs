@@ -56,13 +56,15 @@ pub(super) struct AttemptInfo {
     pub(super) late: Duration,
     /// How many members were passed over because they are out.
     pub(super) passed_over: u16,
+    /// Its span in the trace of the request; 0 for none.
+    pub(super) span: u64,
 }
 
 impl AttemptInfo {
     /// The only exchange of a call.
     pub(super) fn sole(call: CallKind, picked: PickedBy) -> AttemptInfo {
-        let (cause, late, passed_over) = (TryCause::First, Duration::ZERO, 0);
-        AttemptInfo { attempt: 1, call, is_repeated: false, member: None, cause, picked, late, passed_over }
+        let (cause, late, passed_over, span) = (TryCause::First, Duration::ZERO, 0, 0);
+        AttemptInfo { attempt: 1, call, is_repeated: false, member: None, cause, picked, late, passed_over, span }
     }
 
     /// The same, with the member of this index.
@@ -70,10 +72,16 @@ impl AttemptInfo {
         AttemptInfo { member: u32::try_from(index).ok(), ..self }
     }
 
+    /// The same, in the trace of the request.
+    pub(super) fn traced(self, request: &PreparedRequest) -> AttemptInfo {
+        AttemptInfo { span: request.span_of(self.member, self.attempt), ..self }
+    }
+
     /// The record of an exchange that begins now.
     fn course(&self, started: Instant) -> Course {
         let mut course = Course::begun(started).late_after(self.late);
         (course.cause, course.picked, course.passed_over) = (self.cause, self.picked, self.passed_over);
+        course.span = self.span;
         course
     }
 }

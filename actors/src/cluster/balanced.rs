@@ -124,7 +124,7 @@ impl<'a> BalancedCall<'a> {
             passed_over: self.shared.health().out(),
             ..AttemptInfo::sole(pick.call, pick.by).at(pick.index)
         };
-        Attempt::begin(&self.shared.members[pick.index], self.responder, 0, info, self.begun)
+        Attempt::begin(&self.shared.members[pick.index], self.responder, 0, info.traced(self.request), self.begun)
     }
 
     async fn attempt(&self, pick: Pick, cause: TryCause, is_repeated: bool) -> Outcome {

@@ -30,7 +30,7 @@ pub(super) async fn all(
             &members[index],
             responder,
             index,
-            AttemptInfo::sole(call, picked(call)).at(index),
+            AttemptInfo::sole(call, picked(call)).at(index).traced(request),
             begun,
         )),
         Err(ejected) => {

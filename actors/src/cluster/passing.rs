@@ -90,6 +90,7 @@ async fn settled(
             is_repeated: may_have_run.is_some(),
             cause,
             passed_over: shared.health().out(),
+            span: request.span_of(pick.index, candidates.attempts()),
             ..AttemptInfo::sole(pick.call, pick.by).at(pick.index)
         };
         let attempt = Attempt::begin(&shared.members[pick.index], responder, 0, info, begun);

@@ -164,7 +164,7 @@ impl UrlClientParts {
         let mut since = begun;
         let mut before = Vec::new();
         loop {
-            let mut outcome = self.ask(&url, &request, responder, since).await;
+            let mut outcome = self.ask((&url, redirects), &request, responder, since).await;
             if redirects > 0 {
                 outcome.latency = begun.elapsed();
                 outcome.tries.clone_from(&before);
@@ -190,7 +190,7 @@ impl UrlClientParts {
 
     async fn ask(
         self: &Rc<Self>,
-        url: &Url,
+        (url, hop): (&Url, u32),
         request: &Request,
         responder: &Responder<Outcome>,
         begun: Instant,
@@ -216,8 +216,10 @@ impl UrlClientParts {
         };
         reaper::watch(self);
         let timeout = self.limits.timeout;
-        let attempt =
-            Attempt::begin(&member, responder, 0, AttemptInfo::sole(CallKind::Regular, PickedBy::Address), begun);
+        let info = AttemptInfo::sole(CallKind::Regular, PickedBy::Address);
+        // Each hop of a redirect is an exchange of its own.
+        let info = AttemptInfo { span: request.span_of(None, hop + 1), ..info };
+        let attempt = Attempt::begin(&member, responder, 0, info, begun);
         within(&attempt, &request, timeout).await
     }
 

@@ -23,7 +23,7 @@ use super::dial::{Dial, Progress};
 use super::failure::ExchangeFailure;
 use super::pool::KEEP_ALIVE;
 use super::prepared::PreparedRequest;
-use super::{failure, tls};
+use super::{failure, tls, trace_parent};
 use crate::outcome::Reason;
 
 /// The awc client of one origin. `discard` replaces the inner client, and with it all idle connections.
@@ -100,6 +100,10 @@ impl Awc {
         for (name, value) in &request.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| unsendable(&error))?;
             headers.append(name, HeaderValue::from_bytes(value.as_bytes()).map_err(|error| unsendable(&error))?);
+        }
+        if let Some(value) = request.trace_parent(self.cell.progress.get().course.span) {
+            let value = HeaderValue::from_bytes(&value).map_err(|error| unsendable(&error))?;
+            headers.insert(HeaderName::from_static(trace_parent::NAME), value);
         }
         let sending = if request.body.is_empty() && request.is_bodyless {
             sending.send_body(awc::body::None::new())

@@ -25,7 +25,7 @@ pub(super) async fn exchange(
     wanted: Wanted,
     progress: &Progress,
 ) -> Result<Whole, ExchangeFailure> {
-    let (head, body) = request.octets(host);
+    let (head, body) = request.octets(host, progress.get().course.span);
     let mut duplex = Duplex { head, body, written: 0, arrival: Arrival::new(wanted) };
     poll_fn(|context| duplex.poll(socket, progress, context)).await
 }

@@ -10,6 +10,8 @@ use skitai_wire::http1;
 use skitai_wire::http1::UnsendableHead;
 
 use super::pipe::PipeReader;
+use super::trace_parent;
+use super::trace_parent::TraceParent;
 
 /// Octets of a head besides its target and the lines that are here already: enough for most hosts.
 const ROOM: usize = 256;
@@ -94,6 +96,8 @@ pub struct PassedRequest {
     pub silence: Option<Duration>,
     /// Octets of the answer that are read ahead of a client that reads slowly.
     pub buffer: usize,
+    /// The trace that it belongs to, of which every exchange has a span.
+    pub trace: Option<TraceParent>,
 }
 
 /// The body of a request that is passed on.
@@ -162,8 +166,13 @@ impl PassedRequest {
         self.method == "HEAD"
     }
 
+    /// The span of an exchange; 0 if it belongs to no trace.
+    pub(crate) fn span_of(&self, member: usize, attempt: u32) -> u64 {
+        self.trace.as_ref().map_or(0, |trace| trace.span(u32::try_from(member).ok(), attempt))
+    }
+
     /// Its head, for a member whose own `host` header is given as a whole line.
-    pub(super) fn head(&self, host: &[u8]) -> Result<Vec<u8>, UnsendableHead> {
+    pub(super) fn head(&self, host: &[u8], span: u64) -> Result<Vec<u8>, UnsendableHead> {
         let mut head = self.begun_head(host)?;
         match &self.body {
             PassedBody::None { is_said: false } => {}
@@ -181,6 +190,9 @@ impl PassedRequest {
             http1::write_field(&mut head, "upgrade", protocol.as_bytes())?;
         }
         head.extend_from_slice(&self.fields.0);
+        if let Some(trace) = self.trace.as_ref().filter(|_| span != 0) {
+            http1::write_field(&mut head, trace_parent::NAME, &trace.value(span))?;
+        }
         head.extend_from_slice(b"\r\n");
         Ok(head)
     }

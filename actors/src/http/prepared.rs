@@ -7,6 +7,8 @@ use skitai_wire::http1;
 use skitai_wire::http1::UnsendableHead;
 
 use super::request::{Decode, Method, Request};
+use super::trace_parent;
+use super::trace_parent::TraceParent;
 use crate::kit::Party;
 use crate::spec::Encoding;
 
@@ -37,6 +39,8 @@ pub(crate) struct PreparedRequest {
     pub(crate) is_idempotent: bool,
     /// The method has no body, so that an empty one is not announced by `content-length: 0`.
     pub(super) is_bodyless: bool,
+    /// The trace that the call belongs to, of which every exchange has a span.
+    trace: Option<TraceParent>,
     /// The request that the call belongs to.
     pub(crate) party: Party,
 }
@@ -46,8 +50,8 @@ impl PreparedRequest {
     pub(crate) fn new(request: Request) -> Result<PreparedRequest, UnsendableHead> {
         let takes_packed = request.has_header("accept-encoding");
         let asks_for_gzip = request.encoding == Some(Encoding::Gzip) && !takes_packed;
-        let Request { method, path, headers, body, decode, max_answer, left, encoding: _, idempotent, key: _ } =
-            request;
+        let trace = request.trace.filter(|_| !request.has_header(trace_parent::NAME));
+        let Request { method, path, headers, body, decode, max_answer, left, idempotent, .. } = request;
         // The fragment is never sent.
         let path = path.split('#').next().unwrap_or_default();
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
@@ -96,19 +100,37 @@ impl PreparedRequest {
             takes_packed,
             is_idempotent: idempotent,
             is_bodyless,
+            trace,
             party: Party::ALONE,
         })
     }
 
+    /// The span of an exchange; 0 if the call belongs to no trace.
+    pub(crate) fn span_of(&self, member: Option<u32>, attempt: u32) -> u64 {
+        self.trace.as_ref().map_or(0, |trace| trace.span(member, attempt))
+    }
+
+    /// What the member of an exchange is told of the trace.
+    pub(super) fn trace_parent(&self, span: u64) -> Option<[u8; 55]> {
+        self.trace.as_ref().filter(|_| span != 0).map(|trace| trace.value(span))
+    }
+
     /// The bytes for one member, whose `host` header is given as a whole line; and the body, if it is too large to be
     /// copied behind the head.
-    pub(super) fn octets(&self, host: &[u8]) -> (Vec<u8>, Bytes) {
-        let head = self.request_line.len() + host.len() + self.fields.len() + 2;
+    pub(super) fn octets(&self, host: &[u8], span: u64) -> (Vec<u8>, Bytes) {
+        const TRACED: usize = trace_parent::NAME.len() + 2 + 55 + 2;
+        let head = self.request_line.len() + host.len() + self.fields.len() + TRACED + 2;
         let is_small = head + self.body.len() <= TOGETHER;
         let mut octets = Vec::with_capacity(if is_small { head + self.body.len() } else { head });
-        for part in [&self.request_line[..], host, &self.fields, b"\r\n"] {
+        for part in [&self.request_line[..], host, &self.fields] {
             octets.extend_from_slice(part);
         }
+        if let Some(value) = self.trace_parent(span) {
+            for part in [trace_parent::NAME.as_bytes(), b": ", &value, b"\r\n"] {
+                octets.extend_from_slice(part);
+            }
+        }
+        octets.extend_from_slice(b"\r\n");
         if is_small {
             octets.extend_from_slice(&self.body);
             return (octets, Bytes::new());
@@ -139,7 +161,7 @@ mod tests {
         let request = Request::form("x", &[("a".to_owned(), "1".to_owned())]);
         let forged = OURS.iter().fold(request, |request, name| request.header(name.to_uppercase(), "9"));
         let prepared = PreparedRequest::new(forged.header("Content-Type", "text/csv")).expect("it can be sent");
-        let (octets, rest) = prepared.octets(b"host: a\r\n");
+        let (octets, rest) = prepared.octets(b"host: a\r\n", 0);
         let expected = "POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-type: text/csv\r\n\r\na=1";
         assert_eq!((octets, rest.len()), (expected.as_bytes().to_vec(), 0));
     }

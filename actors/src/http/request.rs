@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use skitai_wire::jsonrpc;
 
+use super::trace_parent::TraceParent;
 use crate::spec::Encoding;
 
 /// The HTTP methods a call may use.
@@ -95,6 +96,8 @@ pub struct Request {
     pub idempotent: bool,
     /// The key for `balance = hash`; `None`: path and body.
     pub key: Option<Box<str>>,
+    /// The trace that the call belongs to. A caller's `traceparent` header overrides it.
+    pub trace: Option<TraceParent>,
 }
 
 impl Request {
@@ -111,6 +114,7 @@ impl Request {
             encoding: None,
             idempotent,
             key: None,
+            trace: None,
         }
     }
 

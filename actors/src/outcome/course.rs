@@ -42,7 +42,7 @@ const NEVER: u32 = u32::MAX;
 /// What the time up to each instant is called.
 const PARTS: [&str; COUNT] = ["queue", "connect", "send", "wait", "body", "decode", "filter"];
 
-/// The course of one exchange with a member, or of one statement. 64 octets and no allocation: every call has one.
+/// The course of one exchange with a member, or of one statement. 72 octets and no allocation: every call has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Course {
     begun: Instant,
@@ -50,6 +50,8 @@ pub struct Course {
     instants: [u32; COUNT],
     /// The time after which the member before was late, in microseconds; of a hedge alone.
     late: u32,
+    /// The span of the exchange in the trace of its request; 0 for none.
+    pub span: u64,
     /// How many members were passed over because they are ejected, drained or asked for a pause.
     pub passed_over: u16,
     /// Why there is this try.
@@ -84,6 +86,7 @@ impl Course {
             begun,
             instants: [NEVER; COUNT],
             late: 0,
+            span: 0,
             passed_over: 0,
             cause: TryCause::First,
             picked: PickedBy::All,

@@ -51,6 +51,7 @@ pub(super) const COUNTED: &[&str] = &[
     "not_sent",
     "ok",
     "opened",
+    "otlp_dropped",
     "partial",
     "queries",
     "reasons",

@@ -56,7 +56,7 @@ impl TreePath {
 }
 
 /// The top-level keys of the tree, in its order.
-pub(super) const TOP: [&str; 24] = [
+pub(super) const TOP: [&str; 25] = [
     "about",
     "process",
     "processes",
@@ -80,6 +80,7 @@ pub(super) const TOP: [&str; 24] = [
     "certificates",
     "forward_proxy",
     "records",
+    "otlp",
     RECALLED,
 ];
 
@@ -89,7 +90,7 @@ pub(super) const RECALLED: &str = "trail";
 /// Those that actors are beneath.
 pub(super) const OF_ACTORS: [&str; 5] = ["cache", "sessions", "web", "adhoc-db", "others"];
 /// Those that are known beside the actors.
-pub(super) const BESIDE: [&str; 12] = [
+pub(super) const BESIDE: [&str; 13] = [
     "apps",
     "cachefs",
     "requests",
@@ -101,6 +102,7 @@ pub(super) const BESIDE: [&str; 12] = [
     "certificates",
     "forward_proxy",
     "records",
+    "otlp",
     RECALLED,
 ];
 /// Of these, the ones that have things by name.

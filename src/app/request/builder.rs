@@ -1,6 +1,6 @@
 //! A request before its handler gets it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::Request;
 use super::cookie::Cookies;
@@ -41,6 +41,7 @@ impl RequestBuilder {
             budget,
             coverage: RequestCoverage::default(),
             trail,
+            trace: OnceLock::new(),
         }))
     }
 

@@ -40,6 +40,7 @@ pub struct Connection(CommandChannel);
 #[derive(Clone, Debug)]
 struct CommandChannel {
     was: Was,
+    system: &'static str,
     orders: mpsc::Sender<Command>,
     node: Arc<str>,
     savepoints: Arc<AtomicU32>,
@@ -117,7 +118,7 @@ impl Sql {
 
     async fn open(self, kind: ConversationKind) -> Result<(CommandChannel, Replies<Outcome>), AllFailed> {
         let (was, base, shards) = self.parts();
-        let (made, target) = (Instant::now(), base.shown());
+        let (made, target) = (Instant::now(), (base.shown(), base.system()));
         let (orders, received) = mpsc::channel(WAITING);
         let (ready, readied) = oneshot::channel();
         let (deadline, until) = (was.deadline(), was.latest_wait());
@@ -147,7 +148,7 @@ impl Sql {
                 course.end(EndedBy::Answer, Instant::now());
                 let held = Outcome { course: Some(course), ..Outcome::completed(node.clone(), Data::default()) };
                 noted(&was, made, opening(kind).into(), &target, &held);
-                Ok((CommandChannel { was, orders, node, savepoints: Arc::default(), until }, replies))
+                Ok((CommandChannel { was, system: target.1, orders, node, savepoints: Arc::default(), until }, replies))
             }
             _ => {
                 let outcomes = replies.all(until).await;
@@ -171,8 +172,14 @@ fn opening(kind: ConversationKind) -> &'static str {
 }
 
 /// Notes a step of a conversation in the trail of its request.
-fn noted(was: &Was, made: Instant, sql: Cow<'static, str>, target: &Arc<str>, outcome: &Outcome) {
-    let mark = was.note(made, Rule::All, CallSource::Members, || What::Statement(sql, target.clone()));
+fn noted(
+    was: &Was,
+    made: Instant,
+    sql: Cow<'static, str>,
+    (target, system): &(Arc<str>, &'static str),
+    outcome: &Outcome,
+) {
+    let mark = was.note(made, Rule::All, CallSource::Members, || What::Statement(sql, target.clone(), system));
     was.trail.came(mark, std::slice::from_ref(outcome));
 }
 
@@ -200,7 +207,7 @@ impl CommandChannel {
         };
         let course = Some(Course::waited(made, Instant::now()));
         let outcome = Outcome { course, ..outcome };
-        noted(&self.was, made, sql.into(), &self.node, &outcome);
+        noted(&self.was, made, sql.into(), &(self.node.clone(), self.system), &outcome);
         if outcome.is_ok() { Ok(Answered { outcome, caching: None }) } else { Err(AllFailed::of(vec![outcome])) }
     }
 }

@@ -8,17 +8,19 @@ use skitai_actors::kit::Rule;
 use skitai_actors::outcome::{Course, Try};
 use skitai_actors::{Outcome, Reason};
 
+use crate::app::calls::protocol::Protocol;
+
 /// What a call asks for, not yet made into text.
 #[derive(Clone, Debug)]
 pub(crate) enum What {
     /// A method of a cluster or at a URL.
-    Method(Box<str>, Arc<str>),
+    Method(Box<str>, Arc<str>, Protocol),
     /// A path of a cluster, or a URL, with the method.
     Path(&'static str, String, Arc<str>),
-    /// A statement on a database or a cluster of them.
-    Statement(Cow<'static, str>, Arc<str>),
-    /// The request itself, which is passed on to a cluster.
-    Passed(Arc<str>),
+    /// A statement on a database or a cluster of them, and the system that it is of.
+    Statement(Cow<'static, str>, Arc<str>, &'static str),
+    /// The request itself, which is passed on to a cluster, with its method.
+    Passed(Arc<str>, Box<str>),
 }
 
 /// Who answers a call.

@@ -3,6 +3,7 @@
 //! All times of a call are microseconds since the request's head was read, so that everything lies on one line. A part
 //! of a try is the time between two neighbouring instants, never measured by itself.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -11,7 +12,9 @@ use skitai_actors::kit::Rule;
 use skitai_actors::outcome::Course;
 
 use super::noted::{CallSource, NotedCall, NotedMember, What};
+use super::spans::Subject;
 use super::{NotedError, TrailPlace, discreet};
+use crate::app::calls::protocol::Protocol;
 use crate::app::was::RequestContext;
 
 /// Members of one call that a record shows: those that failed, then the slowest.
@@ -25,17 +28,17 @@ pub(crate) struct TrailShort {
     pub(super) id: String,
     /// Unix time in seconds.
     at: f64,
-    method: String,
-    path: String,
+    pub(super) method: String,
+    pub(super) path: String,
     /// The rule of the route, or who has answered in place of one.
-    route: String,
-    status: u16,
+    pub(super) route: String,
+    pub(super) status: u16,
     /// To the answer, whose body may follow.
     ms: f64,
     /// `slow`, `failed` or `partial`; `None` for what is shown and not kept.
-    why: Option<&'static str>,
-    asked: usize,
-    missing: usize,
+    pub(super) why: Option<&'static str>,
+    pub(super) asked: usize,
+    pub(super) missing: usize,
 }
 
 /// The record of one request.
@@ -43,9 +46,11 @@ pub(crate) struct TrailShort {
 pub(crate) struct TrailRecord {
     #[serde(flatten)]
     pub(super) short: TrailShort,
+    /// The trace that it belongs to.
+    trace: Option<String>,
     /// To the end of the last call, or of the answer.
-    total_us: u32,
-    error: Option<ErrorRecord>,
+    pub(super) total_us: u32,
+    pub(super) error: Option<ErrorRecord>,
     /// In devel mode alone.
     arguments: Vec<(String, String)>,
     pub(super) calls: Vec<CallRecord>,
@@ -54,16 +59,18 @@ pub(crate) struct TrailRecord {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct ErrorRecord {
+pub(super) struct ErrorRecord {
     status: u16,
     id: Option<String>,
-    text: String,
+    pub(super) text: String,
 }
 
 /// A call of a record.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct CallRecord {
-    what: String,
+    pub(super) what: String,
+    #[serde(skip)]
+    pub(super) subject: Subject,
     /// The cluster with its `@`, or a host.
     pub(super) target: String,
     pub(super) kind: &'static str,
@@ -72,54 +79,56 @@ pub(super) struct CallRecord {
     /// `None` if nobody waited for it.
     pub(super) until_us: Option<u32>,
     /// `members`, `cache` or `equal_call`.
-    source: &'static str,
+    pub(super) source: &'static str,
     /// Of the cache: how old the answer was.
-    age_ms: Option<f64>,
+    pub(super) age_ms: Option<f64>,
     pub(super) asked: usize,
     pub(super) ok: usize,
-    tries: Vec<TryRecord>,
+    pub(super) tries: Vec<TryRecord>,
     /// Members that are not shown, because there are very many: they have answered well and sooner than those.
     more: usize,
 }
 
 /// A try of a call: one exchange with a member, or one statement.
 #[derive(Clone, Debug, Serialize)]
-struct TryRecord {
-    node: String,
+pub(super) struct TryRecord {
+    pub(super) node: String,
     index: Option<u32>,
-    reason: &'static str,
-    is_ok: bool,
-    code: u16,
-    message: String,
+    pub(super) reason: &'static str,
+    pub(super) is_ok: bool,
+    pub(super) code: u16,
+    pub(super) message: String,
+    #[serde(skip)]
+    pub(super) span: u64,
     /// It is the one that the caller was given.
     is_given: bool,
-    cause: Option<&'static str>,
-    picked: Option<&'static str>,
+    pub(super) cause: Option<&'static str>,
+    pub(super) picked: Option<&'static str>,
     /// Both of these in words.
-    why: String,
+    pub(super) why: String,
     /// Why no other member was asked after it.
-    unrepeated: Option<&'static str>,
+    pub(super) unrepeated: Option<&'static str>,
     /// Who ended it.
-    ended: Option<&'static str>,
+    pub(super) ended: Option<&'static str>,
     is_dialled: bool,
     is_reconnected: bool,
     passed_over: u16,
     late_ms: Option<f64>,
-    at_us: u32,
-    took_us: u32,
-    parts: Vec<PartRecord>,
+    pub(super) at_us: u32,
+    pub(super) took_us: u32,
+    pub(super) parts: Vec<PartRecord>,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct PartRecord {
-    name: &'static str,
+pub(super) struct PartRecord {
+    pub(super) name: &'static str,
     at_us: u32,
-    us: u32,
+    pub(super) us: u32,
 }
 
 impl TrailRecord {
-    /// The record of a request as it is now. `why` it is kept, if it is.
-    pub(crate) fn of(request: &RequestContext, why: Option<&'static str>) -> TrailRecord {
+    /// The record of a request as it is now. `why` it is kept, if it is. `is_all`: with all members that are noted.
+    pub(crate) fn of(request: &RequestContext, why: Option<&'static str>, is_all: bool) -> TrailRecord {
         let begun = request.request.begun;
         let notes = request.trail.notes();
         let (status, took) = request.trail.answer().unwrap_or((CLIENT_LEFT, begun.elapsed()));
@@ -128,7 +137,7 @@ impl TrailRecord {
             Some(error) => (error.status, Some(error)),
             None => (status, None),
         };
-        let calls: Vec<CallRecord> = notes.calls.iter().map(|call| CallRecord::of(call, begun)).collect();
+        let calls: Vec<CallRecord> = notes.calls.iter().map(|call| CallRecord::of(call, begun, is_all)).collect();
         let coverage = request.coverage();
         let asked: usize = coverage.clusters.iter().map(|cluster| cluster.coverage.asked).sum();
         let missing = coverage.clusters.iter().map(|cluster| cluster.missing.len()).sum();
@@ -148,7 +157,10 @@ impl TrailRecord {
         let error = error.map(|NotedError { status, id, text }| ErrorRecord { status, id, text });
         let total_us = micros(took).max(last.unwrap_or(0));
         let (arguments, more_calls) = (notes.arguments, notes.more_calls);
-        TrailRecord { short, total_us, error, arguments, calls, more_calls }
+        // Only if somebody has asked for it before: it is looked for in the request's headers.
+        let trace = request.trace.get().and_then(Option::as_ref);
+        let trace = trace.map(|trace| trace.trace.iter().map(|octet| format!("{octet:02x}")).collect());
+        TrailRecord { short, trace, total_us, error, arguments, calls, more_calls }
     }
 }
 
@@ -165,17 +177,18 @@ fn route(request: &RequestContext) -> String {
 }
 
 impl CallRecord {
-    fn of(call: &NotedCall, begun: Instant) -> CallRecord {
+    fn of(call: &NotedCall, begun: Instant, is_all: bool) -> CallRecord {
         let (kind, what, target) = described(&call.what);
         let (source, age_ms) = match call.source {
             CallSource::Members => ("members", None),
             CallSource::Cache { age } => ("cache", Some(millis(age))),
             CallSource::Equal => ("equal_call", None),
         };
-        let shown = shown(&call.members);
+        let shown = if is_all { call.members.iter().collect() } else { shown(&call.members) };
         let tries = shown.iter().flat_map(|member| TryRecord::of(member, begun)).collect();
         let made = micros(call.made.saturating_duration_since(begun));
         CallRecord {
+            subject: subject(&call.what),
             what,
             target,
             kind,
@@ -238,6 +251,7 @@ impl TryRecord {
             is_ok: false,
             code: 0,
             message: discreet::cut(message),
+            span: course.map_or(0, |course| course.span),
             is_given: false,
             cause: course.map(|course| course.cause.word()),
             picked: course.map(|course| course.picked.word()),
@@ -258,7 +272,7 @@ impl TryRecord {
 /// What was asked, and of whom: the kind of a call, its text, its target.
 pub(super) fn described(what: &What) -> (&'static str, String, String) {
     match what {
-        What::Method(method, target) => {
+        What::Method(method, target, _) => {
             let target = discreet::path(target);
             ("call", format!("{} of {target}", discreet::cut(method)), target)
         }
@@ -269,15 +283,38 @@ pub(super) fn described(what: &What) -> (&'static str, String, String) {
             ("call", format!("{method} {} of {target}", discreet::path(path)), target.to_string())
         }
         // What was put together at run time may have anything in it.
-        What::Statement(std::borrow::Cow::Owned(text), target) => {
+        What::Statement(Cow::Owned(text), target, _) => {
             let verb = text.split_whitespace().next().unwrap_or_default();
             ("statement", format!("{} … (a text made at run time)", discreet::cut(verb)), target.to_string())
         }
-        What::Statement(std::borrow::Cow::Borrowed(text), target) => {
+        What::Statement(Cow::Borrowed(text), target, _) => {
             ("statement", discreet::cut(text.trim()), target.to_string())
         }
-        What::Passed(target) => ("passed", format!("passed on to {target}"), target.to_string()),
+        What::Passed(target, _) => ("passed", format!("passed on to {target}"), target.to_string()),
     }
+}
+
+/// What a call is about, for spans.
+fn subject(what: &What) -> Subject {
+    match what {
+        What::Method(method, _, protocol) => {
+            let protocol = if *protocol == Protocol::JsonRpc { "jsonrpc" } else { "xmlrpc" };
+            Subject::Method { protocol, method: discreet::cut(method) }
+        }
+        What::Path(method, ..) => Subject::Path { method },
+        What::Passed(_, method) => Subject::Path { method: known_method(method) },
+        What::Statement(text, _, system) => {
+            let verb = discreet::cut(text.split_whitespace().next().unwrap_or_default()).to_uppercase();
+            let own = if let Cow::Borrowed(text) = text { Some(discreet::cut(text.trim())) } else { None };
+            Subject::Statement { system, text: own, verb }
+        }
+    }
+}
+
+/// A method that the semantic conventions know.
+fn known_method(method: &str) -> &'static str {
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
+    KNOWN.into_iter().find(|known| *known == method).unwrap_or("_OTHER")
 }
 
 /// The scheme and host of a URL.

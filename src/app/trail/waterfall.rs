@@ -20,7 +20,7 @@ const LEAST: f64 = 1.5;
 
 /// The request as it is now, drawn: what the component takes as `trail`.
 pub(crate) fn of(request: &RequestContext) -> Value {
-    let record = serde_json::to_value(TrailRecord::of(request, None)).unwrap_or_default();
+    let record = serde_json::to_value(TrailRecord::of(request, None, false)).unwrap_or_default();
     drawn(record)
 }
 

@@ -113,6 +113,9 @@ families! {
     FORWARD_FAILED = Counter "skitai_forward_proxy_failed" ["reason"],
         "Hosts that failed, and what was ended by a bound of time or of octets.";
     FORWARD_SENT = Counter "skitai_forward_proxy_sent_bytes" ["to"], "Octets that it led to clients and to hosts.";
+    SPANS_SENT = Counter "skitai_otlp_sent_spans" [], "Spans that the collector of traces has taken.";
+    SPANS_DROPPED = Counter "skitai_otlp_dropped_spans" [],
+        "Spans for which there was no room, or that the collector did not take.";
     CERTIFICATE = Gauge "skitai_certificate_expiry_timestamp_seconds" ["file"], "When a certificate expires.";
     OMITTED = Gauge "skitai_metrics_omitted_series" [], "Series for which this answer had no room.";
 }

@@ -188,6 +188,8 @@ fn of_the_rest(tree: &Value, text: &mut Exposition) {
     text.family(&f::CACHE, words(&["hits", "misses", "followed"], cache));
     one(text, &f::CACHE_ENTRIES, number(&cache["entries"]));
     one(text, &f::CACHE_EVICTED, number(&cache["evicted"]));
+    one(text, &f::SPANS_SENT, number(&tree["otlp"]["sent"]));
+    one(text, &f::SPANS_DROPPED, number(&tree["otlp"]["otlp_dropped"]));
     let sessions = &tree["sessions"];
     text.family(&f::SESSIONS, words(&["loaded", "absent", "saved", "removed", "load_failed", "save_failed"], sessions));
     text.family(&f::SESSIONS_REFUSED, counts(&sessions["refused"], |reason| vec![reason.to_owned()]).collect());

@@ -87,7 +87,9 @@ impl Origin {
             if first.is_some() {
                 progress.update(|trace| Trace::of(trace.course.reconnecting()));
             }
-            let octets = request.head(host).map_err(|why| ExchangeFailure::new(Reason::Unsendable, why.to_string()))?;
+            let octets = request
+                .head(host, progress.get().course.span)
+                .map_err(|why| ExchangeFailure::new(Reason::Unsendable, why.to_string()))?;
             let lent = if first.is_none() { pool.lend() } else { None };
             let mut socket = match lent {
                 Some(socket) => {

@@ -288,7 +288,7 @@ impl ControlRequest {
 }
 
 /// The levels that the log is to have for a time.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LogLevels {
     /// In the words of `RUST_LOG`; `None` for those of the start.
     pub(crate) levels: Option<String>,

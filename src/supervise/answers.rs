@@ -50,14 +50,13 @@ impl Instance {
             Ok("log files are reopened".to_owned())
         } else {
             let text = problems.join("\n");
-            tracing::error!("{text}");
+            tracing::error!("not every log file is reopened: {text}");
             Err(text)
         }
     }
 
     /// Gives the log of every process and of the supervisor other levels for a time.
-    pub(super) fn set_levels(&mut self, wanted: Option<&LogLevels>) -> Result<String, String> {
-        let wanted = wanted.ok_or("no levels were said")?;
+    pub(super) fn set_levels(&mut self, wanted: &LogLevels) -> Result<String, String> {
         let Some(levels) = &wanted.levels else {
             self.reset_levels();
             return Ok("the log has the levels of the start".to_owned());
@@ -66,9 +65,9 @@ impl Instance {
         let lasting = Duration::from_secs(wanted.seconds.min(log::LONGEST_LASTING));
         self.levels = Some((wanted.levels.clone(), Instant::now() + lasting));
         self.tell_levels();
-        let text = format!("the log has the levels {} for {lasting:?}", log::one_line(levels));
-        tracing::warn!("{text}");
-        Ok(text)
+        let levels = log::one_line(levels);
+        tracing::warn!("the log has the levels {levels} for {lasting:?}");
+        Ok(format!("the log has the levels {levels} for {lasting:?}"))
     }
 
     /// Gives them back those of the start.

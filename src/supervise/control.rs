@@ -191,6 +191,6 @@ fn operator_at(socket: &UnixStream) -> Operator {
 fn told(what: std::fmt::Arguments<'_>) {
     static REFUSED: Seldom = Seldom::new(3);
     if let Some(tail) = REFUSED.tail(Instant::now()) {
-        tracing::warn!("{what}{tail}");
+        tracing::warn!("control socket: {what}{tail}");
     }
 }

@@ -23,11 +23,13 @@ use super::signals::{Signals, SupervisorSignal};
 use super::tls::{HeldCertificates, TicketRotation, TlsWatch};
 use super::totals::Totals;
 use crate::ipc::acts::{Deed, MemberDeed, OperatorAct};
-use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand};
+use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand, ToProcess};
 use crate::observe::audit::{AuditOutcome, Operator};
 
 /// So many octets may wait for a process that does not read.
 const BACKLOG: usize = 4 << 20;
+/// The same where the next message is only to be shown: one that does not read shows less, and the others show it.
+const SHOWN_BACKLOG: usize = 64 << 10;
 
 /// The place of one process, whichever process has it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -178,14 +180,14 @@ impl Instance {
             }
             InstanceCommand::Restart => match self.restartable() {
                 Ok(()) => {
-                    self.note_command((operator, "restart"), AuditOutcome::Begun, "it drains, then it starts anew");
+                    self.note_command((operator, "restart"), AuditOutcome::Begun, "the restart has begun");
                     self.end(true, waiting, 0);
                     "it drains, then it starts anew".to_owned()
                 }
                 Err(why) => {
                     let text = format!("it does not start anew, and everything stays as it was:\n{}", why.trim_end());
-                    tracing::error!("{text}");
-                    self.note_command((operator, "restart"), AuditOutcome::Failed, &text);
+                    tracing::error!("it does not start anew, and everything stays as it was:\n{}", why.trim_end());
+                    self.note_command((operator, "restart"), AuditOutcome::Failed, why.trim_end());
                     return self.control.answer(client, &ControlAnswer::refusal(text));
                 }
             },
@@ -207,8 +209,10 @@ impl Instance {
                 return self.control.answer(client, &ControlAnswer::of(reopened));
             }
             InstanceCommand::Log => {
-                let deed = Deed::Log(request.levels.clone().unwrap_or_default());
-                return self.obey_deed(deed, operator, client);
+                let Some(levels) = request.levels.clone() else {
+                    return self.control.answer(client, &ControlAnswer::refusal("no levels were said".to_owned()));
+                };
+                return self.obey_deed(Deed::Log(levels), operator, client);
             }
             InstanceCommand::Drain | InstanceCommand::Eject | InstanceCommand::Restore => {
                 let Some(of) = request.member.clone().map(MemberDeed::harmless) else {
@@ -283,12 +287,13 @@ impl Instance {
     pub(super) fn deliver(&mut self, letters: Letters) {
         for (pid, letter) in letters {
             let Some(child) = self.children.iter_mut().find(|child| child.pid.as_raw() == pid) else { continue };
-            if child.line.waiting() < BACKLOG {
+            let most = if matches!(letter, ToProcess::Audited(_)) { SHOWN_BACKLOG } else { BACKLOG };
+            if child.line.waiting() < most {
                 let _ = child.line.queue(&letter);
                 if child.line.flush().is_err() {
                     child.silent_since.get_or_insert_with(Instant::now);
                 }
-            } else if !letter.is_of_siblings() && child.state != ChildState::Killed {
+            } else if most == BACKLOG && !letter.is_of_siblings() && child.state != ChildState::Killed {
                 child.kill_for(format!("it has not read what it is told: {} octets wait", child.line.waiting()));
             }
         }

@@ -76,14 +76,14 @@ impl Instance {
             Deed::Drain(deed) => self.keep_out(deed, SetAside::Drained, &act.operator),
             Deed::Eject(deed) => self.keep_out(deed, SetAside::Ejected, &act.operator),
             Deed::Restore(deed) => Ok(self.restore(deed)),
-            Deed::Log(levels) => self.set_levels(Some(levels)),
+            Deed::Log(levels) => self.set_levels(levels),
             Deed::Reload => {
                 self.want(RollKind::Reload, None);
                 Ok("the reload has begun; the log says how it ends".to_owned())
             }
             Deed::Restart => self.restartable().map(|()| {
                 self.end(true, None, 0);
-                "it drains, then it starts anew".to_owned()
+                "the restart has begun: requests under way may finish".to_owned()
             }),
             Deed::Shutdown => {
                 self.end(false, None, 0);

@@ -342,7 +342,7 @@ impl Instance {
         }
         let wait = due.saturating_duration_since(now);
         let text = format!("{what}; another starts in {wait:?} ({crashes} in a row)");
-        tracing::error!("{text}");
+        tracing::error!("{what}; another starts in {wait:?} ({crashes} in a row)");
         self.notices.status(&text);
     }
 }

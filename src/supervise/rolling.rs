@@ -105,7 +105,7 @@ impl Instance {
             }
             Err(why) => {
                 let text = format!("{word} failed, and everything stays as it was:\n{}", why.trim_end());
-                tracing::error!("{text}");
+                tracing::error!("{word} failed, and everything stays as it was:\n{}", why.trim_end());
                 self.notices.rolled(&text);
                 self.tell(&waiting, false, &text);
             }
@@ -286,8 +286,9 @@ impl Instance {
                 format!("{some} of {} processes had been replaced, and the others stay", roll.plan.processes)
             }
         };
-        let text = format!("{} failed, and {done}:\n{}", roll.kind.word(), why.trim_end());
-        tracing::error!("{text}");
+        let (word, why) = (roll.kind.word(), why.trim_end());
+        let text = format!("{word} failed, and {done}:\n{why}");
+        tracing::error!("{word} failed, and {done}:\n{why}");
         self.notices.rolled(&text);
         let waiting = std::mem::take(&mut roll.waiting);
         if let Step::Rehearsing(new, _) = roll.step {

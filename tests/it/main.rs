@@ -53,7 +53,8 @@
 //! - [`tls`]: TLS to clients: handshakes, certificates that change, sessions, and those who come in clear text;
 //! - [`forward`]: the forward proxy: who is led where, and who is not;
 //! - [`succession`]: what a process has learnt of its members goes to its successor;
-//! - [`directions`]: who may name whom in the source tree; [`documents`]: lengths, links and examples of the documents.
+//! - [`directions`]: who may name whom in the source tree; [`documents`]: lengths, links and examples of the documents;
+//!   [`logged`]: the list of the log's lines.
 //!
 //! `tests/run` installs what they need. They run in parallel: each test has its own folder, ports and members; only the
 //! PostgreSQL cluster is shared, and read-only.
@@ -98,6 +99,7 @@ mod jsonrpc_spec;
 mod life;
 mod listening;
 mod load;
+mod logged;
 mod metrics;
 mod names;
 mod newcomer;

@@ -10,6 +10,7 @@
 //!   `reaching` and `health`; [`routes`]; `mounts` with `rates` and `origins`; `proxy` with `proxy_hosts`: the
 //!   sections;
 //! - [`report`]: problems with line, column and caret; `source` and `mask` keep secrets out of them;
+//! - `in_force`: each key with its value and where it is from, for the status;
 //! - `spelling`: "did you mean"; `find`: from `-f NAME` to a file.
 //!
 //! Nothing here starts anything. Only [`load`], [`find`](find()), a secret's `file:`, a `ca_file` and
@@ -30,6 +31,7 @@ mod folder_rules;
 mod globs;
 mod header_rules;
 mod health;
+mod in_force;
 mod ini;
 pub mod keys;
 mod listening;
@@ -65,6 +67,7 @@ pub use find::{NotFound, Places, find};
 pub use folder_rules::FolderRules;
 pub use globs::Glob;
 pub use header_rules::HeaderRule;
+pub(crate) use in_force::ConfigInForce;
 pub use listening::{AdminSockets, LONGEST_SOCKET_PATH, ListenAddress, ListenSettings, SocketOwner};
 pub use mounts::{MountSettings, NetworkList};
 pub use moves::MoveRule;
@@ -110,6 +113,8 @@ pub struct Loaded {
     /// The files that it refers to, as they were read.
     files: FileTexts,
     source: Arc<ConfText>,
+    /// Its keys, for the status.
+    pub(crate) in_force: ConfigInForce,
 }
 
 /// Modification time and length of a file, which together identify a version of it.
@@ -175,6 +180,7 @@ fn parse_with(
         return Err(report);
     }
     let settings = Settings { server, routes, mounts, clusters };
+    let in_force = ConfigInForce::of(&source, &sections);
     Ok(Loaded {
         settings,
         warnings: report,
@@ -184,6 +190,7 @@ fn parse_with(
         conf_file: None,
         files: outside.into_files(),
         source,
+        in_force,
     })
 }
 
@@ -200,6 +207,7 @@ impl Loaded {
             conf_file: None,
             files: FileTexts::default(),
             source,
+            in_force: ConfigInForce::default(),
         }
     }
 

@@ -29,6 +29,7 @@ pub(crate) mod drain;
 mod entrance;
 mod entry;
 pub(crate) mod exporter;
+mod figures;
 mod fleet;
 pub(crate) mod guesses;
 pub(crate) mod keys;

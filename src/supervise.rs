@@ -146,6 +146,7 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -
         wanted: None,
         ending: None,
         last_crash: None,
+        last_refusal: None,
         notices: Notices::new(false),
         bank: Bank::default(),
         learnt: LearntBySlot::default(),

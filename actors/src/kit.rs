@@ -39,7 +39,7 @@ pub mod tasks;
 
 pub use actor_host::Answers;
 pub use actor_ref::{ActorRef, Admission};
-pub use duration_histogram::{BOUNDS, DurationHistogram, UNBOUNDED};
+pub use duration_histogram::{BOUNDS, DurationHistogram, UNBOUNDED, buckets, percentiles};
 pub use gather::{OnArrival, Replies, Responder};
 pub use party::Party;
 pub use report::{Gauges, Report, Reporter};

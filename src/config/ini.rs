@@ -38,6 +38,13 @@ pub(super) struct Section {
     pub(super) entries: Vec<IniEntry>,
 }
 
+impl Section {
+    /// An empty section of pairs.
+    pub(super) fn of_pairs() -> Section {
+        Section { name: String::new(), name_span: 0..0, kind: SectionKind::Pair, entries: Vec::new() }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct IniEntry {
     pub(super) key: String,

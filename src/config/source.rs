@@ -84,6 +84,12 @@ impl ConfText {
         }
     }
 
+    /// Some bytes of the file, as they are shown.
+    pub(crate) fn shown(&self, span: &Range<usize>) -> &str {
+        let start = self.shown_at(span.start, false);
+        &self.shown[start..self.shown_at(span.end, true).max(start)]
+    }
+
     /// The position of a byte of the file in the shown text; within a mask, the mask's start or end.
     fn shown_at(&self, at: usize, as_end: bool) -> usize {
         let at = at.min(self.len);

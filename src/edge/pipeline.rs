@@ -50,7 +50,7 @@ pub(crate) async fn web(
             Ok(Ok(Dispatch::Handler(route, values))) => call(thread, builder, payload, route, values, serving).await,
             Ok(elsewhere) => Box::pin(uncalled(thread, elsewhere, builder, payload, incoming, serving)).await,
             Err(file) => {
-                serving.set(ServedBy::FILES);
+                thread.routes.begin(serving, ServedBy::FILES);
                 builder.answered(TrailPlace::Files, file.status().as_u16());
                 *file
             }
@@ -87,7 +87,7 @@ async fn looked<'t>(
 async fn fallback(thread: &ServingThread, builder: RequestBuilder, at: usize, serving: &Serving) -> HttpResponse {
     match thread.folders[at].fallback(builder.request()).await {
         Ok(Some(file)) => {
-            serving.set(ServedBy::FILES);
+            thread.routes.begin(serving, ServedBy::FILES);
             thread.folders[at].send(*file)
         }
         Ok(None) => {
@@ -116,7 +116,7 @@ async fn call(
     serving: &Serving,
 ) -> HttpResponse {
     let MatchedRoute { app, entry, mount } = found;
-    serving.set(thread.routes.of(mount, entry.index));
+    thread.routes.begin(serving, thread.routes.of(mount, entry.index));
     if has_read_to_the_end(builder.request()) {
         let mut stop = HttpResponse::new(StatusCode::NO_CONTENT);
         stop.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -161,7 +161,7 @@ async fn uncalled(
             let incoming = std::mem::replace(incoming, Incoming::new());
             match thread.actix.service(&thread.site, incoming, builder.request()).await {
                 Ok(Some(answer)) => {
-                    serving.set(ServedBy::SERVICES);
+                    thread.routes.begin(serving, ServedBy::SERVICES);
                     builder.answered(TrailPlace::Services, answer.status().as_u16());
                     answer
                 }
@@ -170,7 +170,7 @@ async fn uncalled(
                     let reads = matches!(builder.request().method, Method::GET | Method::HEAD);
                     match Probe::at(&path).filter(|_| reads) {
                         Some(probe) => {
-                            serving.set(ServedBy::PROBES);
+                            thread.routes.begin(serving, ServedBy::PROBES);
                             thread.probes.reply(probe)
                         }
                         None if reads && thread.folders[at].falls_back(&path, builder.request()) => {
@@ -187,7 +187,7 @@ async fn uncalled(
         }
         Ok(Dispatch::Fallback(at)) => fallback(thread, builder, at, serving).await,
         Ok(Dispatch::Passed(at)) => {
-            serving.set(thread.routes.of(at, 0));
+            thread.routes.begin(serving, thread.routes.of(at, 0));
             let path = canonical(builder.request().uri.path()).into_owned();
             let tunnel = incoming.extensions_mut().remove::<Tunnel>();
             match passed(thread, at, &path, builder.pass(at), payload, tunnel).await {
@@ -199,7 +199,7 @@ async fn uncalled(
             }
         }
         Ok(Dispatch::Probe(probe)) => {
-            serving.set(ServedBy::PROBES);
+            thread.routes.begin(serving, ServedBy::PROBES);
             thread.probes.reply(probe)
         }
         Ok(Dispatch::Reply(reply)) => reply,

@@ -195,6 +195,8 @@ pub(crate) struct Reckoning {
     pub(crate) running: Vec<i32>,
     /// What those of them that were asked for had counted when they said so for the last time.
     pub(crate) silent: Vec<(i32, String)>,
+    /// What the supervisor says of itself, for the status: crashes, what it refused, its lines of the log.
+    pub(crate) supervisor: Value,
 }
 
 /// A number of connections to one database: a member of a cluster.

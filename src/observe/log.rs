@@ -12,6 +12,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::recent_lines::KeepLines;
+
 /// The levels in force, to be set while the log runs. Empty in a program that has set up its own log.
 static LEVELS: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
 
@@ -32,7 +34,8 @@ pub(crate) fn start() {
     let discreet = filter_fn(|about| is_discreet(about.target(), *about.level()));
     let once = dynamic_filter_fn(|about, _| !is_accept_error(about.target()) || ACCEPT_ERRORS.is_new(Instant::now()));
     // An embedding program may have set up its own log, which then stays.
-    let begun = tracing_subscriber::registry().with(chosen).with(discreet).with(once).with(lines).try_init();
+    let registry = tracing_subscriber::registry().with(chosen).with(discreet).with(once);
+    let begun = registry.with(lines).with(KeepLines).try_init();
     if begun.is_ok() {
         let _ = LEVELS.set(handle);
     }

@@ -51,7 +51,7 @@ pub(super) async fn reply(
             respond::rpc(kind, error(None, &RpcFault::malformed(&malformed), false))
         }
         Ok(Ok(Incoming::Single(Ok(call)))) if call.method == multicall::NAME => {
-            serving.set(ServedBy::SEVERAL);
+            thread.routes.begin(serving, ServedBy::SEVERAL);
             let (reply, result) = multicall::run(thread, Face::JsonRpc, builder, call.params, kind).await;
             method::with_document(reply, call.id.map(|id| answer(&id, call.v1, result)).unwrap_or_default())
         }
@@ -60,7 +60,7 @@ pub(super) async fn reply(
             method::reply(was.as_ref(), kind, answer.unwrap_or_default())
         }
         Ok(Ok(Incoming::Batch(calls))) => {
-            serving.set(ServedBy::SEVERAL);
+            thread.routes.begin(serving, ServedBy::SEVERAL);
             batch(thread, builder, calls, kind).await
         }
     }

@@ -39,7 +39,7 @@ pub(super) async fn run(
     };
     let MatchedRoute { app, entry, mount } = found;
     if let CallOf::One(serving) = &of {
-        serving.set(thread.routes.of(mount, entry.index));
+        thread.routes.begin(serving, thread.routes.of(mount, entry.index));
     }
     // Held while the method runs.
     let _pass = match gate::of_method(thread, builder.request(), mount) {

@@ -28,7 +28,7 @@ pub(super) async fn reply(thread: &ServingThread, builder: RequestBuilder, servi
     };
     let params = Params::Positional(call.params);
     if call.method == multicall::NAME {
-        serving.set(ServedBy::SEVERAL);
+        thread.routes.begin(serving, ServedBy::SEVERAL);
         let (reply, result) = multicall::run(thread, Face::XmlRpc, builder, params, XML).await;
         return method::with_document(reply, document(result));
     }

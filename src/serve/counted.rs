@@ -43,6 +43,6 @@ pub(crate) async fn tell_last(site: Arc<OpenSite>, relay: Relay) {
 }
 
 async fn counted(actor: &ActorRef<StatusActor>) -> Option<(u64, Value)> {
-    let snapshot = status::snapshot(actor, None, WITHIN).await?;
+    let snapshot = status::counted(actor, WITHIN).await?;
     Some((snapshot.number, snapshot.counters()))
 }

@@ -119,6 +119,11 @@ impl Shared {
         }
     }
 
+    /// The open connections of all threads.
+    pub(super) fn open(&self) -> Arc<Open> {
+        self.open.clone()
+    }
+
     /// The list of the connections of the current thread, which follows the phases of the process.
     pub(super) fn connections(&self) -> Rc<Connections> {
         let turning = self.turning.clone();

@@ -17,7 +17,7 @@ use skitai_actors::status::{Registry, StatusActor};
 use super::acting::Acting;
 use super::crowd::Crowd;
 use super::exporter;
-use super::known::MountedApps;
+use super::known::{ClientConnections, MountedApps};
 use crate::app::blocking_pool::BlockingPool;
 use crate::app::closing::Lifecycle;
 use crate::app::routing::mount::Mount;
@@ -33,6 +33,7 @@ use crate::ipc::recorder::Recorder;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 use crate::observe::log_files::LogFiles;
+use crate::observe::recent_figures::RecentFigures;
 use crate::observe::route_counts::{RouteCounts, ThreadRoutes};
 use crate::tls::certificates::Certificates;
 
@@ -67,6 +68,10 @@ pub(crate) struct Process {
     pub(super) routes: Arc<RouteCounts>,
     /// What is mounted, for the status.
     pub(super) mounted: Arc<MountedApps>,
+    /// The connections of clients, for the same.
+    pub(super) connections: Arc<ClientConnections>,
+    /// The figures of the last minutes.
+    pub(super) figures: Arc<RecentFigures>,
     /// What each thread polls, and who looks at that.
     pub(super) holds: Arc<[Arc<ThreadHold>]>,
     pub(super) watchdog: Watchdog,

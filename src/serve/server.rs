@@ -15,6 +15,7 @@ use tokio::net::{TcpStream, UnixStream};
 use super::crowd::turn_away;
 use super::drain::{Serving, Shared};
 use super::entrance::{Entrance, Leads, Port};
+use super::figures;
 use super::listen::Listener;
 use super::site::OpenSite;
 use super::slot::ThreadSlot;
@@ -58,6 +59,8 @@ pub(crate) fn start(
     let settings = site.site.server.clone();
     let certificates = site.process.certificates.clone();
     let shared = Shared::new(site.process.lifecycle.clone(), threads, site.process.recorder.clone());
+    opened.process.connections.count_in(shared.open());
+    figures::keep(&opened.process);
     let of_threads = shared.clone();
     let make = move || {
         began();

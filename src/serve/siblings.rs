@@ -192,7 +192,7 @@ fn told(
     reckoning: Option<Reckoning>,
 ) -> FromSiblings {
     let problem = reckoning.is_none().then(|| "the supervisor did not answer: other processes are missing".to_owned());
-    let Reckoning { ended, ended_count, killed_count, running, silent } = reckoning.unwrap_or_default();
+    let Reckoning { ended, ended_count, killed_count, running, silent, supervisor } = reckoning.unwrap_or_default();
     let mut silent: HashMap<i32, String> = silent.into_iter().collect();
     let still = entries.into_iter().filter(|entry| problem.is_some() || running.contains(&entry.pid));
     let processes = still.map(|entry| Sibling {
@@ -206,7 +206,7 @@ fn told(
         snapshot: snapshots.remove(&entry.pid),
         counted: silent.remove(&entry.pid).map(|text| counted(entry.pid, &text)).unwrap_or_default(),
     });
-    FromSiblings { processes: processes.collect(), ended, ended_count, killed_count, problem }
+    FromSiblings { processes: processes.collect(), ended, ended_count, killed_count, supervisor, problem }
 }
 
 /// What a process had counted, in its own words.

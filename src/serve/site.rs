@@ -16,7 +16,7 @@ use super::acting::Acting;
 use super::exporter;
 use super::fleet::Fleet;
 use super::keys::Keys;
-use super::known::{Known, MountedApps};
+use super::known::{ClientConnections, Known, MountedApps};
 use super::learnt::Predecessor;
 use super::mounting::{NotOpened, Unfit, mounts};
 use super::own::{AdminSite, OwnPages};
@@ -44,6 +44,7 @@ use crate::forward::Forward;
 use crate::ipc::recorder::Recorder;
 use crate::observe::counts::Counts;
 use crate::observe::log_files::LogFiles;
+use crate::observe::recent_figures::RecentFigures;
 use crate::observe::route_counts::RouteCounts;
 use crate::tls::certificates::Certificates;
 
@@ -138,6 +139,7 @@ impl OpenSite {
         }
         let forward = Forward::of(&server);
         let (routes, mounted) = (Arc::<RouteCounts>::default(), Arc::<MountedApps>::default());
+        let (connections, figures) = (Arc::new(ClientConnections::of(&server)), Arc::<RecentFigures>::default());
         let blocking = Arc::<BlockingPool>::default();
         // The processes share out the room.
         let export = server.otlp.as_ref().map(|otlp| {
@@ -162,8 +164,11 @@ impl OpenSite {
                 forward: forward.clone(),
                 trails: trails.clone(),
                 acting: acting.clone(),
+                connections: connections.clone(),
+                figures: figures.clone(),
             };
-            let known: Arc<dyn Fn() -> Map + Send + Sync> = Arc::new(move || known.tree());
+            let known: Arc<dyn Fn(&dyn Fn(&str) -> bool) -> Map + Send + Sync> =
+                Arc::new(move |is_wanted| known.tree(is_wanted));
             let recall = trails.clone().filter(|trails| trails.ring().is_some()).map(|trails| -> Recall {
                 Arc::new(move |id| trails.ring().map_or(Value::List(Vec::new()), |ring| ring.told(id)))
             });
@@ -196,6 +201,8 @@ impl OpenSite {
             counts,
             routes,
             mounted,
+            connections,
+            figures,
             apps,
             lifecycle,
             acting,
@@ -205,7 +212,7 @@ impl OpenSite {
             trails,
             logs: Mutex::default(),
         });
-        process.mounted.set(&mounts);
+        process.mounted.set(&mounts, loaded.in_force.clone().listening(&server.listening));
         let router = Router::new(mounts, builtin::is_own);
         let act_key = ActKey::of(keys.securekey.0.as_bytes());
         let site = Arc::new(Site::new(server, router, (admin, viewer), act_key, Vec::new()));
@@ -234,7 +241,8 @@ impl OpenSite {
             &Predecessor::default(),
             &self.process.acting,
         );
-        self.process.mounted.set(&mounts);
+        let listening = &loaded.settings.server.listening;
+        self.process.mounted.set(&mounts, loaded.in_force.clone().listening(listening));
         let router = Router::new(mounts, builtin::is_own);
         let Site { admin, viewer, act_key, .. } = &*self.site;
         let (logins, act_key) = ((admin.clone(), viewer.clone()), act_key.clone());

@@ -1,14 +1,26 @@
 //! What the supervisor answers at once: it reopens log files, and shows the instance.
 
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use skitai_wire::Value;
 
 use super::child::ChildState;
 use super::control::ClientId;
 use super::instance::Instance;
+use super::tls::HeldCertificates;
 use crate::ipc::messages::{ControlAnswer, ControlRequest, Descriptor, LogLevels, Question, TREE, ToProcess};
-use crate::observe::log;
 use crate::observe::plain_file::LogKind;
+use crate::observe::{log, recent_lines};
+
+/// The longest text of a crash or a refusal that goes into the status, in characters.
+const LONGEST_TEXT: usize = 400;
+
+/// A text of several lines as a short one.
+fn in_short(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    log::one_line(&words.join(" ")).chars().take(LONGEST_TEXT).collect()
+}
 
 impl Instance {
     /// Gives every process and the supervisor new log files.
@@ -93,6 +105,22 @@ impl Instance {
         let body = request.filter.clone().unwrap_or_default();
         let question = Question { by: 0, number: client.number(), topic: TREE.to_owned(), body };
         self.deliver(vec![(pid, ToProcess::Question(question))]);
+    }
+
+    /// What the supervisor says of itself to the processes, for the status that they show.
+    pub(super) fn of_itself(&self) -> Value {
+        let text = |text: &Option<String>| text.as_ref().map(|text| Value::from(in_short(text)));
+        let crashed = self.crashes.age(Instant::now()).and_then(|age| SystemTime::now().checked_sub(age));
+        let crashed = crashed.and_then(|at| i64::try_from(at.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok());
+        let told = [
+            ("last_crash", text(&self.last_crash)),
+            ("crashed_at", crashed.map(Value::from)),
+            ("refused", text(&self.last_refusal)),
+            ("certificates_refused", text(&self.certificates.as_ref().and_then(HeldCertificates::refused))),
+        ];
+        let told = told.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let pid = [("pid", Value::from(i64::from(std::process::id()))), ("log", recent_lines::tree())];
+        Value::from_pairs(pid.into_iter().chain(told))
     }
 
     /// What `status` shows.

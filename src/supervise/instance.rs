@@ -79,6 +79,8 @@ pub(super) struct Instance {
     pub(super) ending: Option<Ending>,
     /// How the last process that was not asked to leave ended.
     pub(super) last_crash: Option<String>,
+    /// Why the last roll was refused or undone; `None` once one has succeeded.
+    pub(super) last_refusal: Option<String>,
     /// What the service manager knows.
     pub(super) notices: Notices,
     pub(super) bank: Bank,

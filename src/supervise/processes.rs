@@ -16,7 +16,9 @@ use super::totals::CountedSoFar;
 use super::words;
 use crate::ipc::LineError;
 use crate::ipc::acts::{Deed, OperatorAct};
-use crate::ipc::messages::{Descriptor, FromProcess, Hello, ProcessEntry, Question, ToProcess, VERSION, Wish};
+use crate::ipc::messages::{
+    Descriptor, FromProcess, Hello, ProcessEntry, Question, Reckoning, ToProcess, VERSION, Wish,
+};
 use crate::ipc::recorder::{Recorded, Recording};
 use crate::observe::audit::Operator;
 use crate::observe::plain_file::LogKind;
@@ -169,6 +171,7 @@ impl Instance {
             FromProcess::Reckon { number, silent } => {
                 let running = self.speaking().map(|child| child.pid.as_raw()).collect();
                 let reckoning = self.totals.reckoning(running, &silent);
+                let reckoning = Reckoning { supervisor: self.of_itself(), ..reckoning };
                 self.deliver(vec![(pid.as_raw(), ToProcess::Reckoning { number, reckoning })]);
             }
             FromProcess::Closes => {

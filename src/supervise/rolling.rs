@@ -108,6 +108,7 @@ impl Instance {
                 tracing::error!("{word} failed, and everything stays as it was:\n{}", why.trim_end());
                 self.notices.rolled(&text);
                 self.tell(&waiting, false, &text);
+                self.last_refusal = Some(text);
             }
         }
     }
@@ -257,6 +258,9 @@ impl Instance {
     /// Every process is new: the plan holds, sockets that it does not want are closed, and slots that are too many.
     fn end_roll(&mut self) {
         let Some(roll) = self.roll.take() else { return };
+        if !roll.is_back {
+            self.last_refusal = None;
+        }
         (self.plan, self.sockets, self.certificates) = (roll.plan, roll.sockets, roll.certificates);
         self.operators.log.move_to(&self.plan.audit_log);
         // What has changed in their files since the roll began was not for its processes.
@@ -304,6 +308,7 @@ impl Instance {
         self.keep_slots();
         self.roll = back;
         self.tell(&waiting, false, &text);
+        self.last_refusal = Some(text);
     }
 
     /// The roll that undoes a failed one: those that were replaced are replaced again, by what the plan says that

@@ -156,6 +156,11 @@ impl HeldCertificates {
         Ok(Some(HeldCertificates { certificates, files: Arc::new(files) }))
     }
 
+    /// Why what is in the files now is not served.
+    pub(super) fn refused(&self) -> Option<String> {
+        self.certificates.refused()
+    }
+
     /// The files, for another program.
     pub(super) fn handed(&self) -> HandedFiles {
         self.files.handed()

@@ -99,6 +99,7 @@ impl Totals {
             killed_count: self.killed_count,
             running,
             silent: silent.collect(),
+            supervisor: Value::Nil,
         }
     }
 }

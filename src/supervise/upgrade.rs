@@ -263,6 +263,7 @@ impl Instance {
             wanted: state.wanted.map(|(kind, waiting)| WantedRoll { kind, waiting, is_said: false }),
             ending: None,
             last_crash: state.last_crash,
+            last_refusal: None,
             notices: Notices::new(state.is_ready),
             bank: Bank::of_books(state.books, state.ended_books, leaving, now),
             learnt: LearntBySlot::adopted(state.learnt, now),

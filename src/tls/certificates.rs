@@ -2,7 +2,7 @@
 //! here then.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use ring::digest::{Context, SHA256};
@@ -12,7 +12,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
-use skitai_wire::Value;
+use skitai_wire::{Map, Value};
 
 use super::chain::{SiteCertificate, at, certificates};
 use super::facts::{Age, CertificateFacts};
@@ -33,6 +33,8 @@ pub(crate) struct Certificates {
     /// The files that these were first read from.
     began: TlsStamp,
     now: RwLock<CertificatesNow>,
+    /// Why what the files have now was not taken up; `None` if it was.
+    refused: Mutex<Option<String>>,
 }
 
 #[derive(Debug)]
@@ -54,7 +56,7 @@ impl Certificates {
     ) -> Result<Arc<Certificates>, TlsProblem> {
         let now = read(&settings, files, &tickets).map_err(first)?;
         let began = files.stamp.clone();
-        Ok(Arc::new(Certificates { settings, tickets, began, now: RwLock::new(now) }))
+        Ok(Arc::new(Certificates { settings, tickets, began, now: RwLock::new(now), refused: Mutex::default() }))
     }
 
     /// Everything that keeps these files from being served.
@@ -65,6 +67,17 @@ impl Certificates {
     /// Takes up what the files have now, and says whether that is anything new. If anything in them is wrong, or has
     /// expired where what is served has not, everything stays as it was.
     pub(crate) fn take_up(&self, files: &TlsFiles) -> Result<bool, TlsProblem> {
+        let taken = self.taken(files);
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = taken.as_ref().err().map(ToString::to_string);
+        taken
+    }
+
+    /// Why what the files have now is not served.
+    pub(crate) fn refused(&self) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn taken(&self, files: &TlsFiles) -> Result<bool, TlsProblem> {
         if files.digest() == self.now.read().unwrap_or_else(PoisonError::into_inner).digest {
             return Ok(false);
         }
@@ -133,7 +146,15 @@ impl Certificates {
     /// As the status shows them.
     pub(crate) fn tree(&self) -> Value {
         let shown = &self.now.read().unwrap_or_else(PoisonError::into_inner).shown;
-        Value::List(shown.iter().map(|(file, facts)| facts.tree(&file.display().to_string())).collect())
+        let refused = self.refused();
+        let one = |(file, facts): &(PathBuf, CertificateFacts)| {
+            let mut told = facts.tree(&file.display().to_string());
+            if let (Value::Map(Map(pairs)), Some(why)) = (&mut told, &refused) {
+                pairs.push(("refused".into(), Value::from(why.as_str())));
+            }
+            told
+        };
+        Value::List(shown.iter().map(one).collect())
     }
 }
 

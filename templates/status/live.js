@@ -113,6 +113,10 @@ function connect() {
     watch();
     show(JSON.parse(event.data));
   });
+  source.addEventListener("late", () => {
+    watch();
+    say("As of", ", not live: the status did not come in time", true);
+  });
   source.addEventListener("gone", () => location.reload());
   source.addEventListener("error", () => {
     lost();

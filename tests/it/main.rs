@@ -22,8 +22,8 @@
 //! - [`listening`]: Unix sockets and ports, who may connect, and who counts as somebody on this machine;
 //! - [`asking`], [`responding`]: what a handler sees of its request, its client behind proxies, and what it may set;
 //! - [`sessions`], [`forgery`]: sealed cookies, and tokens against what other sites have browsers send;
-//! - [`status`]: the status tree; [`status_parts`]: its parts by name, and every place that shows it; [`metrics`]: the
-//!   same for Prometheus;
+//! - [`status`]: the status tree; [`status_parts`]: its parts by name, and every place that shows it; [`status_page`]:
+//!   the page for people; [`metrics`]: the same for Prometheus;
 //! - [`files`]: static files before apps; [`error_pages`]: what a client sees of an error, and its id in the log;
 //! - [`compressed`]: answers that are compressed, and such as may be kept;
 //! - [`edge`]: what a conf says of mounts, names, limits and the user `admin`;
@@ -125,6 +125,7 @@ mod sessions;
 mod sql;
 mod sql_leaving;
 mod status;
+mod status_page;
 mod status_parts;
 mod streams;
 mod succession;

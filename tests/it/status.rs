@@ -152,7 +152,7 @@ fn shape(value: &Value, path: &str, answer: &mut Vec<String>) {
     match value {
         Value::Object(_) if path.ends_with(".buckets") => answer.push(format!("{path}: numbers")),
         Value::Object(fields) if fields.is_empty() => answer.push(format!("{path}: {{}}")),
-        Value::Object(fields) if [".apps", ".routes"].contains(&path) => {
+        Value::Object(fields) if [".apps", ".routes", ".config", ".config.*"].contains(&path) => {
             let first = fields.values().next().expect("it is not empty");
             shape(first, &format!("{path}.*"), answer);
         }

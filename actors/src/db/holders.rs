@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Query;
+use crate::wire::Value;
 
 /// How many of the oldest holders are named.
 const NAMED: usize = 4;
@@ -75,6 +76,25 @@ impl Holders {
     }
 }
 
+impl Holders {
+    /// The same for the status, the oldest first.
+    pub(super) fn report(&self) -> Value {
+        let all = self.held.borrow();
+        let mut held: Vec<&Holder> = all.iter().flatten().collect();
+        held.sort_by_key(|one| one.since);
+        let told = held.iter().take(NAMED).map(|one| {
+            let statement = one.query.as_ref().map_or(Value::Nil, |query| Value::String(head(&query.sql)));
+            let seconds = (one.since.elapsed().as_secs_f64() * 10.0).round() / 10.0;
+            Value::from_pairs([
+                ("by", Value::from(one.asker)),
+                ("seconds", Value::Double(seconds)),
+                ("statement", statement),
+            ])
+        });
+        Value::List(told.collect())
+    }
+}
+
 impl Holding<'_> {
     /// Sets the statement that the holder runs now.
     pub(super) fn does(&self, query: Option<Arc<Query>>) {
@@ -124,6 +144,12 @@ mod tests {
         let text = holders.text();
         assert!(text.starts_with("; held by /a for ") && text.contains(": SELECT 1, /b for "), "{text}");
         assert!(text.ends_with(", and 2 more"), "{text}");
+        let told = holders.report();
+        assert_eq!(
+            (told.len(), &told[0]["by"], &told[0]["statement"]),
+            (4, &"/a".into(), &"SELECT 1".into()),
+            "{told}"
+        );
         drop(first);
         others[0].does(query("UPDATE t SET a = 1"));
         assert!(holders.text().contains("UPDATE t SET a = 1, /b"), "{}", holders.text());

@@ -385,6 +385,7 @@ impl SqlMember {
             ("waits", self.counters.waits()),
             ("dials", self.counters.dials()),
             ("queries", self.counters.queries()),
+            ("holders", self.holders.report()),
             ("last_error", self.counters.last_error()),
         ];
         if let Engine::Postgres(postgres) = &self.engine {

@@ -50,15 +50,47 @@ impl DurationHistogram {
         grow(&self.total_us, micros);
     }
 
+    /// What was counted, by bucket.
+    pub fn counts(&self) -> [u64; BOUNDS.len() + 1] {
+        std::array::from_fn(|at| self.counts[at].load(Relaxed))
+    }
+
     /// What was counted, for a report: `total_us`, and the `buckets` that are not empty. `status::merge` adds them up
     /// by these names.
     pub fn pairs(&self) -> [(&'static str, Value); 2] {
-        let number = |counter: &AtomicU64| counter.load(Relaxed).cast_signed();
-        let names = BOUNDS.iter().map(|(_, name)| *name).chain([UNBOUNDED]);
-        let counts = names.zip(self.counts.iter().map(number)).filter(|(_, count)| *count > 0);
-        let buckets = Value::from_pairs(counts.map(|(name, count)| (name, Value::Int(count))));
-        [("total_us", Value::Int(number(&self.total_us))), ("buckets", buckets)]
+        let total = self.total_us.load(Relaxed).cast_signed();
+        [("total_us", Value::Int(total)), ("buckets", buckets(&self.counts()))]
     }
+}
+
+/// Counts by bucket as they are reported, without those that are empty.
+pub fn buckets(counts: &[u64; BOUNDS.len() + 1]) -> Value {
+    let names = BOUNDS.iter().map(|(_, name)| *name).chain([UNBOUNDED]);
+    let counts = names.zip(counts).filter(|(_, count)| **count > 0);
+    Value::from_pairs(counts.map(|(name, count)| (name, Value::Int(count.cast_signed()))))
+}
+
+/// Percentiles of reported buckets in milliseconds, as monitoring estimates them: within a bucket evenly. Of one that
+/// lies beyond the last bound it is that bound. None for no count.
+pub fn percentiles(buckets: &Value) -> Option<[(&'static str, f64); 3]> {
+    let names = BOUNDS.iter().map(|(_, name)| *name).chain([UNBOUNDED]);
+    let counts: Vec<f64> = names.map(|name| buckets[name].as_f64().unwrap_or(0.0)).collect();
+    let all: f64 = counts.iter().sum();
+    if all <= 0.0 {
+        return None;
+    }
+    let of = |share: f64| {
+        let (mut before, mut lower) = (0.0, 0.0);
+        for ((upper, _), count) in BOUNDS.iter().zip(&counts) {
+            let upper = *upper as f64 / 1e3;
+            if before + count >= share * all && *count > 0.0 {
+                return lower + (upper - lower) * (share * all - before) / count;
+            }
+            (before, lower) = (before + count, upper);
+        }
+        lower
+    };
+    Some([("p50_ms", of(0.5)), ("p95_ms", of(0.95)), ("p99_ms", of(0.99))])
 }
 
 #[cfg(test)]
@@ -75,6 +107,19 @@ mod tests {
         let buckets = [("0.0005", 2), ("0.001", 1), ("10.0", 1), ("+Inf", 1)];
         let buckets = Value::from_pairs(buckets.map(|(name, count)| (name, Value::Int(count))));
         assert_eq!((&told["total_us"], &told["buckets"]), (&Value::Int(20_001_002), &buckets));
+    }
+
+    #[test]
+    fn a_percentile_lies_within_its_bucket() {
+        let histogram = DurationHistogram::default();
+        (0..90).for_each(|_| histogram.add(Duration::from_millis(2)));
+        (0..10).for_each(|_| histogram.add(Duration::from_millis(200)));
+        let [(_, p50), (_, p95), (_, p99)] = percentiles(&buckets(&histogram.counts())).expect("there are a hundred");
+        assert!((1.0..=2.5).contains(&p50) && (100.0..=250.0).contains(&p95) && p95 < p99, "{p50} {p95} {p99}");
+        (0..9_900).for_each(|_| histogram.add(Duration::from_secs(60)));
+        let [(_, p50), ..] = percentiles(&buckets(&histogram.counts())).expect("there are many");
+        assert!((p50 - 10_000.0).abs() < 1e-6, "beyond the last bound: {p50}");
+        assert_eq!(percentiles(&Value::Nil), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::registry::{Registered, Registry};
 use super::siblings::Siblings;
 use super::snapshot::{Heard, Snapshot, SnapshotReply};
 use super::tree;
-use super::wanted::{BESIDE_BY_NAME, OF_ACTORS, RECALLED, StatusFilter, TOP, TreePath, meanings};
+use super::wanted::{BESIDE_BY_NAME, OF_ACTORS, RECALLED, StatusFilter, TOLD, TOP, TreePath, meanings};
 use crate::kit::report::ActorReport;
 use crate::kit::{ActorRef, Answers, Responder};
 
@@ -53,17 +53,28 @@ pub struct AskSnapshot {
     pub filter: Option<String>,
     /// How long an actor may take to answer.
     pub within: Duration,
+    /// For who keeps counters: without the parts of the status in which nothing is counted.
+    pub for_counters: bool,
 }
 
 /// Asks for what this process knows of itself. `None` if the status actor does not answer.
 pub async fn snapshot(actor: &ActorRef<StatusActor>, filter: Option<String>, within: Duration) -> Option<Snapshot> {
-    let until = Instant::now() + within + MERGE_RESERVE;
-    let replies = actor.ask(AskSnapshot { filter, within }, vec![SnapshotReply(None)], None, until);
+    asked(actor, AskSnapshot { filter, within, for_counters: false }).await
+}
+
+/// Asks for what this process has counted, to be kept.
+pub async fn counted(actor: &ActorRef<StatusActor>, within: Duration) -> Option<Snapshot> {
+    asked(actor, AskSnapshot { filter: None, within, for_counters: true }).await
+}
+
+async fn asked(actor: &ActorRef<StatusActor>, question: AskSnapshot) -> Option<Snapshot> {
+    let until = Instant::now() + question.within + MERGE_RESERVE;
+    let replies = actor.ask(question, vec![SnapshotReply(None)], None, until);
     replies.all(until).await.pop()?.0
 }
 
-/// Makes what is known beside the actors, by top-level keys of the tree.
-type Beside = Arc<dyn Fn() -> Map + Send + Sync>;
+/// Makes what is known beside the actors, by top-level keys of the tree: of the parts that are wanted.
+type Beside = Arc<dyn Fn(&dyn Fn(&str) -> bool) -> Map + Send + Sync>;
 
 /// Tells records of requests: the newest in short, or all of the request with this id.
 pub type Recall = Arc<dyn Fn(Option<&str>) -> Value + Send + Sync>;
@@ -95,7 +106,7 @@ impl std::fmt::Debug for StatusActor {
 impl StatusActor {
     /// An actor that asks all registered actors. `about` describes this server: instance, version, configuration.
     pub fn new(registry: Arc<Registry>, about: Value) -> StatusActor {
-        let beside: Beside = Arc::new(|| Map(Vec::new()));
+        let beside: Beside = Arc::new(|_| Map(Vec::new()));
         StatusActor {
             asking: Asking { registry, beside, recall: None, ledger: Arc::default(), snapshots: Arc::default() },
             about,
@@ -144,7 +155,8 @@ impl Answers<Ask> for StatusActor {
                     None => None,
                 }
             };
-            let (own, others) = futures_util::future::join(asking.snapshot(wanted.as_ref(), within), others).await;
+            let own = asking.snapshot(wanted.as_ref(), within, false);
+            let (own, others) = futures_util::future::join(own, others).await;
             if let (Some(siblings), None) = (&siblings, &wanted) {
                 siblings.note(&own);
             }
@@ -166,21 +178,22 @@ impl Answers<AskSnapshot> for StatusActor {
 
     fn answer(
         &mut self,
-        AskSnapshot { filter, within }: AskSnapshot,
+        AskSnapshot { filter, within, for_counters }: AskSnapshot,
         responder: Responder<SnapshotReply>,
     ) -> impl Future<Output = ()> + 'static {
         let asking = self.asking.clone();
         async move {
             let actors = asking.registry.actors();
             let wanted = filter.map(|filter| asking.found(&filter, &actors).unwrap_or(StatusFilter(Vec::new())));
-            responder.put(0, SnapshotReply(Some(asking.snapshot(wanted.as_ref(), within).await)));
+            let snapshot = asking.snapshot(wanted.as_ref(), within, for_counters).await;
+            responder.put(0, SnapshotReply(Some(snapshot)));
         }
     }
 }
 
 impl Asking {
     /// Asks the actors that are wanted.
-    async fn snapshot(&self, wanted: Option<&StatusFilter>, within: Duration) -> Snapshot {
+    async fn snapshot(&self, wanted: Option<&StatusFilter>, within: Duration, for_counters: bool) -> Snapshot {
         let number = self.snapshots.fetch_add(1, Relaxed);
         let actors = self.registry.actors();
         let is_wanted = |name: &str| wanted.is_none_or(|wanted| wanted.has_actor(name));
@@ -201,7 +214,9 @@ impl Asking {
             silent.filter_map(|heard| Some((heard.name.clone(), ledger.last(heard.thread, &heard.name)?.clone())));
         let gone = ledger.gone().filter(|(name, _)| is_wanted(name)).map(|(name, value)| (name.clone(), value.clone()));
         let counted = gone.chain(silent).collect();
-        let mut beside = (self.beside)();
+        let mut beside = (self.beside)(&|part| {
+            wanted.is_none_or(|wanted| wanted.has_part(part)) && !(for_counters && TOLD.contains(&part))
+        });
         if let (Some(recall), Some(of)) = (&self.recall, wanted.and_then(StatusFilter::recalled)) {
             beside.0.push((RECALLED.into(), recall(of)));
         }
@@ -216,9 +231,9 @@ impl Asking {
                 // Another process may have it.
                 Some(_) if path.top == RECALLED => true,
                 None if !OF_ACTORS.contains(&path.top) && TOP.contains(&path.top) => true,
-                Some(name) if BESIDE_BY_NAME.contains(&path.top) => {
-                    (self.beside)().get(path.top).is_some_and(|things| things.get(name).is_some())
-                }
+                Some(name) if BESIDE_BY_NAME.contains(&path.top) => (self.beside)(&|part| part == path.top)
+                    .get(path.top)
+                    .is_some_and(|things| things.get(name).is_some()),
                 _ => of_actors.any(|actor| actor.is_within(path)),
             }
         };
@@ -227,7 +242,11 @@ impl Asking {
 
     fn unknown(&self, filter: &str, actors: &[Registered]) -> Value {
         let names: BTreeSet<String> = actors.iter().map(|actor| actor.reporter.name()).collect();
-        let objects = (self.beside)().get("objects").and_then(Value::as_map).cloned().unwrap_or(Map(Vec::new()));
+        let objects = (self.beside)(&|part| part == "objects")
+            .get("objects")
+            .and_then(Value::as_map)
+            .cloned()
+            .unwrap_or(Map(Vec::new()));
         let objects = objects.0.into_iter().map(|(name, _)| format!("objects:{name}"));
         // An actor may have the name of the part that it is.
         let names = names.into_iter().filter(|name| !TOP.contains(&name.as_str()));

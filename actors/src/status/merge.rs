@@ -85,8 +85,21 @@ pub(super) const COUNTED: &[&str] = &[
 ];
 
 /// Names of numbers that are what is now. They are added up, too, and end with who reports them.
-pub(super) const MEASURED: &[&str] =
-    &["connections", "entries", "idle", "in_flight", "in_use", "limit", "open", "outstanding", "size", "waiting"];
+pub(super) const MEASURED: &[&str] = &[
+    "connections",
+    "entries",
+    "idle",
+    "in_flight",
+    "in_use",
+    "limit",
+    "missed",
+    "open",
+    "outstanding",
+    // Of the last minute, whatever stands beneath it.
+    "recent",
+    "size",
+    "waiting",
+];
 
 /// Merges these trees, which are in the order of the threads or the processes. `Nil` if there is none.
 pub fn merged(trees: &[&Value]) -> Value {

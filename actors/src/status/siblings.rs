@@ -27,6 +27,8 @@ pub struct FromSiblings {
     pub ended_count: u64,
     /// How many of these did not say what they had counted at last: up to a second of it may be missing.
     pub killed_count: u64,
+    /// What the supervisor says of itself; its lines of the log among it.
+    pub supervisor: Value,
     /// What did not work, if something did not.
     pub problem: Option<String>,
 }

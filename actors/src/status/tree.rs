@@ -10,6 +10,7 @@ use super::merge::merged;
 use super::siblings::FromSiblings;
 use super::snapshot::{Heard, Snapshot};
 use super::wanted::{BESIDE, RECALLED, TOP, TreePath};
+use crate::kit::percentiles;
 
 /// Records that a list of them has.
 const LISTED: usize = 50;
@@ -50,6 +51,14 @@ pub(super) fn whole(about: &Value, own: &Snapshot, others: Option<&FromSiblings>
                 others => others,
             },
             "actors" => Value::List(processes.heard().map(|(pid, heard)| entry(pid, heard, true)).collect()),
+            "log" => match processes.beside(top) {
+                Some(lines) => with_supervisor(lines, others),
+                None => continue,
+            },
+            "routes" => match processes.beside(top) {
+                Some(routes) => with_percentiles(routes),
+                None => continue,
+            },
             beside if BESIDE.contains(&beside) => match processes.beside(top) {
                 Some(value) => value,
                 None => continue,
@@ -95,7 +104,30 @@ fn of_instance(own: &Snapshot, others: &FromSiblings) -> Value {
         ("ended_requests", others.ended.get("requests").cloned().unwrap_or_default()),
     ];
     pairs.extend(others.problem.iter().map(|problem| ("problem", Value::String(problem.clone()))));
+    if let Value::Map(supervisor) = &others.supervisor {
+        let rest = supervisor.0.iter().filter(|(name, _)| &**name != "log");
+        pairs.push(("supervisor", Value::Map(Map(rest.cloned().collect()))));
+    }
     Value::from_pairs(pairs)
+}
+
+/// The lines of all processes, and those of the supervisor.
+fn with_supervisor(lines: Value, others: Option<&FromSiblings>) -> Value {
+    let supervisor = others.map(|others| &others.supervisor);
+    let pid = supervisor.and_then(|told| told["pid"].as_i64()).unwrap_or_default();
+    let own = supervisor.and_then(|told| told["log"].as_list()).unwrap_or_default();
+    let own = own.iter().map(|line| of_process(u32::try_from(pid).unwrap_or_default(), line));
+    Value::List(lines.into_list().into_iter().chain(own).collect())
+}
+
+/// Percentiles beside each histogram. There are none of all processes from those of each, so they are made at last.
+fn with_percentiles(told: Value) -> Value {
+    let Value::Map(map) = told else { return told };
+    let found = map.get("buckets").and_then(percentiles);
+    let mut pairs: Vec<(Arc<str>, Value)> =
+        map.0.into_iter().map(|(name, value)| (name, with_percentiles(value))).collect();
+    pairs.extend(found.into_iter().flatten().map(|(name, millis)| (Arc::from(name), Value::Double(millis))));
+    Value::Map(Map(pairs))
 }
 
 impl<'s> Processes<'s> {

@@ -56,7 +56,7 @@ impl TreePath {
 }
 
 /// The top-level keys of the tree, in its order.
-pub(super) const TOP: [&str; 25] = [
+pub(super) const TOP: [&str; 29] = [
     "about",
     "process",
     "processes",
@@ -72,6 +72,7 @@ pub(super) const TOP: [&str; 25] = [
     "others",
     "actors",
     "requests",
+    "connections",
     "routes",
     "queue",
     "held",
@@ -81,6 +82,9 @@ pub(super) const TOP: [&str; 25] = [
     "forward_proxy",
     "records",
     "otlp",
+    "history",
+    "config",
+    "log",
     RECALLED,
 ];
 
@@ -90,10 +94,11 @@ pub(super) const RECALLED: &str = "trail";
 /// Those that actors are beneath.
 pub(super) const OF_ACTORS: [&str; 5] = ["cache", "sessions", "web", "adhoc-db", "others"];
 /// Those that are known beside the actors.
-pub(super) const BESIDE: [&str; 13] = [
+pub(super) const BESIDE: [&str; 17] = [
     "apps",
     "cachefs",
     "requests",
+    "connections",
     "routes",
     "queue",
     "held",
@@ -103,10 +108,15 @@ pub(super) const BESIDE: [&str; 13] = [
     "forward_proxy",
     "records",
     "otlp",
+    "history",
+    "config",
+    "log",
     RECALLED,
 ];
 /// Of these, the ones that have things by name.
-pub(super) const BESIDE_BY_NAME: [&str; 4] = ["apps", "routes", "objects", RECALLED];
+pub(super) const BESIDE_BY_NAME: [&str; 5] = ["apps", "routes", "objects", "config", RECALLED];
+/// Of these, the ones in which nothing is counted, and which are long.
+pub(super) const TOLD: [&str; 3] = ["history", "config", "log"];
 
 /// Names of the original Skitai, and the parts that have here what it showed under each.
 const ORIGINAL: [(&str, &[&str]); 4] = [
@@ -130,6 +140,11 @@ impl StatusFilter {
     /// The record that it asks for: `Some(None)` for a list of them.
     pub(super) fn recalled(&self) -> Option<Option<&str>> {
         self.0.iter().find(|path| path.top == RECALLED).map(|path| path.name.as_deref())
+    }
+
+    /// Whether it selects something that is known beside the actors. The processes are shown with their requests.
+    pub(super) fn has_part(&self, part: &str) -> bool {
+        self.0.iter().any(|path| path.top == part || (path.top == "processes" && part == "requests"))
     }
 
     /// What it selects of a whole tree.

@@ -29,6 +29,8 @@ pub(super) struct Finding {
 const MOST: usize = 40;
 /// The most members of a cluster that are named.
 const NAMED: usize = 3;
+/// A crash is told for a day, in seconds.
+const OF_LATE: i64 = 86_400;
 /// The share of a bound from which on it is told.
 const NEAR: f64 = 0.9;
 
@@ -134,6 +136,9 @@ fn of_processes(source: &PageSource<'_>, found: &mut Vec<Finding>) {
     if let Some(problem) = processes["problem"].as_str() {
         found.push(Finding::new("bad", "processes", format!("{problem}: the sums are not whole"), at()));
     }
+    let supervisor = &processes["supervisor"];
+    let crashed_at = supervisor["crashed_at"].as_i64();
+    let is_of_late = crashed_at.is_none_or(|at| source.now - at < OF_LATE);
     for process in items(&processes["running"]) {
         let (pid, slot) = (words::text(&process["pid"]), words::text(&process["slot"]));
         if is_silent(process) {
@@ -141,15 +146,15 @@ fn of_processes(source: &PageSource<'_>, found: &mut Vec<Finding>) {
             found.push(Finding::new("bad", format!("silent:{pid}"), text, at()));
         }
         let restarts = words::number(&process["restarts"]);
-        if restarts > 0 {
+        if restarts > 0 && is_of_late {
             let crashes = words::of(restarts, "crash", "crashes");
             let text = format!("slot {slot} has had {crashes}; its process is {pid} now");
             found.push(Finding::new("bad", format!("crash:{slot}"), text, at()));
         }
     }
-    let supervisor = &processes["supervisor"];
-    if let Some(crash) = supervisor["last_crash"].as_str() {
-        found.push(Finding::new("bad", "last-crash", format!("the last crash: {crash}"), at()));
+    if let (true, Some(crash)) = (is_of_late, supervisor["last_crash"].as_str()) {
+        let when = crashed_at.map(|at| format!(" at {}", words::moment(at, source.now))).unwrap_or_default();
+        found.push(Finding::new("bad", "last-crash", format!("the last crash{when}: {crash}"), at()));
     }
     for hold in items(&source.tree["held"]) {
         let (thread, process) = (words::text(&hold["thread"]), words::text(&hold["process"]));
@@ -276,13 +281,16 @@ fn of_requests(source: &PageSource<'_>, found: &mut Vec<Finding>) {
 }
 
 fn of_certificates(source: &PageSource<'_>, found: &mut Vec<Finding>) {
+    let at = || section(source, "certificates", "certificates");
+    // The supervisor reads the files, or a process that has none.
+    let own = items(&source.tree["certificates"]).find_map(|certificate| certificate["refused"].as_str());
+    let refused = source.tree["processes"]["supervisor"]["certificates_refused"].as_str().or(own);
+    if let Some(why) = refused {
+        let text = format!("the files of certificates have changed and were refused: {why}");
+        found.push(Finding::new("bad", "certificates-refused", text, at()));
+    }
     for certificate in certificates::by_file(&source.tree["certificates"]) {
         let (file, days) = (words::text(&certificate["file"]), words::number(&certificate["days_left"]));
-        let at = || section(source, "certificates", "certificates");
-        if let Some(why) = certificate["refused"].as_str() {
-            let text = format!("the certificate in {file} has changed and was refused: {why}");
-            found.push(Finding::new("bad", format!("refused:{file}"), text, at()));
-        }
         if days >= certificates::SOON {
             continue;
         }
@@ -301,9 +309,9 @@ fn of_configuration(source: &PageSource<'_>, found: &mut Vec<Finding>) {
         let text = format!("the last reload was refused, the configuration before it is in force: {why}");
         found.push(Finding::new("bad", "reload", text, at()));
     }
-    let restart: Vec<String> = items(&source.tree["about"]["restart_needed"]).map(words::text).collect();
-    if !restart.is_empty() {
-        let text = format!("the configuration has changed in {}: that needs a restart", restart.join(", "));
+    if !source.restart_needed.is_empty() {
+        let changed = source.restart_needed.join(", ");
+        let text = format!("the configuration has changed in {changed}: that needs a restart");
         found.push(Finding::new("warn", "restart", text, at()));
     }
     let differ = pairs(&source.tree["config"]).flat_map(|(section, keys)| {

@@ -1,6 +1,6 @@
 //! The page follows the status: server-sent events, one a second, each with the sections that have changed.
 
-use super::page::{DrawnPage, DrawnSection};
+use super::page::{self, DrawnPage, DrawnSection};
 use super::view::PageView;
 use crate::app::live_status::{StatusWatch, WATCHERS};
 use crate::prelude::*;
@@ -20,6 +20,10 @@ pub(super) async fn events(
 ) -> Result<Streaming> {
     super::admit(&was).await?;
     let view = PageView::read(filter, &sort, q, refresh.as_deref())?;
+    if view.filter.is_some() {
+        // A part that there is not is said at once, not in the middle of a stream.
+        super::part_of(&was.status(None).await, &view)?;
+    }
     let watch = was.watch_status().ok_or_else(|| {
         let text = format!("{WATCHERS} pages follow the status on this thread already; this one can be loaded anew");
         Error::new(503, text).retry_after(AGAIN_IN)
@@ -44,6 +48,10 @@ impl Watcher {
     /// The next event: the moment, which sections there are, and those that have changed.
     async fn next(&mut self) -> Option<Event> {
         let status = self.watch.next().await?;
+        if !page::is_there(&status) {
+            // The page keeps what it shows, and says of when that is.
+            return Some(Event::json(&Value::Nil).named("late"));
+        }
         let drawn = match DrawnPage::of(&self.was, &status, &self.view) {
             Ok(drawn) => drawn,
             // The part is gone, with the configuration: the page has to be loaded anew.

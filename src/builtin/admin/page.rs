@@ -35,7 +35,7 @@ impl DrawnPage {
     pub(super) fn of(was: &Was, status: &Value, view: &PageView) -> Result<DrawnPage> {
         let part = part_of(status, view)?;
         let now = status["about"]["at"].as_i64().unwrap_or_else(words::now);
-        let source = PageSource { tree: status, part: &part, view, now };
+        let source = PageSource { tree: status, part: &part, view, now, restart_needed: was.restart_needed() };
         let draw = |section: &PageSection| -> Result<DrawnSection> {
             let html = Page::new("section.html").with("section", section).render(was)?;
             Ok(DrawnSection { id: section.id, title: section.title, html })
@@ -50,9 +50,17 @@ impl DrawnPage {
     }
 }
 
+/// Whether a status came at all: an answer without its parts says that it did not.
+pub(super) fn is_there(status: &Value) -> bool {
+    !status["about"].is_nil()
+}
+
 /// The reply to a browser.
 pub(super) async fn page(was: &Was, view: &PageView, done: Option<&str>) -> Result<Response> {
     let status = was.status(None).await;
+    if !is_there(&status) {
+        return Err(Error::new(503, "the status did not come in time; the processes may be too busy").retry_after(1));
+    }
     let drawn = DrawnPage::of(was, &status, view)?;
     let events = view.address().replacen("/status", "/status/events", 1);
     let page = Page::new("status.html")
@@ -83,7 +91,7 @@ fn written(was: &Was, code: u16, page: Page, status: &Value) -> Result<Response>
         .with("own", assets::of_status())
         .with("name", was.services().site.server.name.as_str())
         .with("version", env!("CARGO_PKG_VERSION"))
-        .with("has_methods", !status["apps"]["/status/methods"].is_nil());
+        .with("has_methods", has_methods(status));
     Ok(Response::new(code)
         .header("Content-Type", "text/html; charset=utf-8")
         .header("Cache-Control", "no-store")
@@ -92,6 +100,11 @@ fn written(was: &Was, code: u16, page: Page, status: &Value) -> Result<Response>
         .header("X-Frame-Options", "DENY")
         .header("Referrer-Policy", "same-origin")
         .body(page.render(was)?))
+}
+
+/// Whether the page of the methods is there.
+fn has_methods(status: &Value) -> bool {
+    ["/status/methods", "/status/methods/"].iter().any(|path| !status["apps"][*path].is_nil())
 }
 
 /// What an operator has done, as the record of it says: an address alone is no proof.

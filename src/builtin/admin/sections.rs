@@ -31,6 +31,8 @@ pub(super) struct PageSource<'t> {
     pub(super) view: &'t PageView,
     /// The moment of the status, in seconds since 1970.
     pub(super) now: i64,
+    /// Keys of the configuration that have changed and wait for a restart.
+    pub(super) restart_needed: &'t [String],
 }
 
 /// Makes a section; `None` if there is nothing to show.

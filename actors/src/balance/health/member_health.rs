@@ -36,6 +36,8 @@ pub(crate) struct MemberState {
     salt: u64,
     outstanding: AtomicUsize,
     is_out: AtomicBool,
+    /// Calls that did not go to it since it last took part.
+    missed: AtomicU64,
     /// The last call that was judged at all failed, so a good one changes the state.
     is_failing: AtomicBool,
     held_until: AtomicU64,
@@ -68,6 +70,7 @@ impl MemberState {
             weight,
             outstanding: AtomicUsize::new(0),
             is_out: AtomicBool::new(false),
+            missed: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
             held_until: AtomicU64::new(0),
             ramped_from: AtomicU64::new(0),
@@ -166,7 +169,11 @@ impl MemberHealth {
         if !self.state.is_out() {
             return Admitted::Yes;
         }
-        self.judged(now, |circuit, context| circuit.admit(context))
+        let admitted = self.judged(now, |circuit, context| circuit.admit(context));
+        if admitted == Admitted::No {
+            self.state.missed.fetch_add(1, Relaxed);
+        }
+        admitted
     }
 
     /// The reason for not calling this member, in words.
@@ -364,6 +371,7 @@ impl MemberHealth {
             Change::Probing => tracing::debug!(cluster, node, "the member has to prove itself"),
             Change::Readmitted(why) => {
                 state.is_out.store(false, Relaxed);
+                state.missed.store(0, Relaxed);
                 self.ramp_up(&mut stats, now);
                 tracing::info!(cluster, node, reason = why.word(), "the member is readmitted");
             }

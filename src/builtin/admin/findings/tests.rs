@@ -6,7 +6,9 @@ use crate::builtin::admin::view::PageView;
 fn texts(status: &str) -> Vec<String> {
     let tree: Value = serde_json::from_str(status).expect("JSON");
     let view = PageView::default();
-    let source = PageSource { tree: &tree, part: &tree, view: &view, now: 1_790_000_300 };
+    let restart_needed = if tree["config"].is_nil() { Vec::new() } else { vec!["port".to_owned()] };
+    let source =
+        PageSource { tree: &tree, part: &tree, view: &view, now: 1_790_000_300, restart_needed: &restart_needed };
     let (found, more) = all(&source);
     assert_eq!(more, 0);
     found.into_iter().map(|finding| format!("{} {}", finding.mark, finding.text)).collect()
@@ -46,9 +48,8 @@ fn what_else_is_wrong_is_said_in_words() {
         "routes": {"/a": {"recent": {"errors": 2}}, "/b": {"recent": {"errors": 3}}},
         "databases": {"d": {"members": [
             {"node": "s", "state": "healthy", "in_use": 2, "connections": {"limit": 2}}]}},
-        "certificates": [{"file": "a.pem", "days_left": 3, "expires": "2026-09-24", "expires_at": 1790260000},
+        "certificates": [{"file": "a.pem", "refused": "no key", "days_left": 3, "expires": "2026-09-24", "expires_at": 1790260000},
             {"file": "b.pem", "days_left": 0, "expires": "2026-09-20", "expires_at": 1789900000}],
-        "about": {"restart_needed": ["port"]},
         "config": {"server": {"port": {"value": ["1", "2"]}}}
     }"#;
     assert_eq!(
@@ -68,6 +69,7 @@ fn what_else_is_wrong_is_said_in_words() {
             "bad process 7 has 95 of 100 descriptors open",
             "bad `max_connections` is reached: 10 are open, others are refused",
             "bad 5 requests of the last minute ended with a 5xx, 3 of them at /b",
+            "bad the files of certificates have changed and were refused: no key",
             "bad the certificate a.pem expires in 3 days (2026-09-24)",
             "bad the certificate b.pem has expired (2026-09-20)",
             "bad the last reload was refused, the configuration before it is in force: bad port",

@@ -76,7 +76,7 @@ fn row(name: &str, together: &Together<'_>) -> PageRow {
         (silent, _) => PageCell::text("does not answer").mark("bad").note(format!("on {silent} of {threads} threads")),
     };
     let counted = |name: &str| PageCell::count(number(name)).mark_if("bad", number(name) > 0);
-    let mailbox = PageCell::count(number("in_flight")).note(format!("of {}", words::count(number("limit"))));
+    let mailbox = PageCell::count(number("in_flight"));
     PageRow::new(
         name,
         vec![

@@ -52,7 +52,8 @@ pub(super) fn section(source: &PageSource<'_>) -> Option<PageSection> {
         return None;
     }
     let rows = databases.iter().map(|(name, told)| database_row(name, told, source)).collect();
-    let mut tables = vec![PageTable::new(&DATABASES, "Databases", rows, source.view)];
+    let mut tables =
+        vec![PageTable::new(&DATABASES, "Clusters of databases, and how many take part", rows, source.view)];
     let in_all: usize = databases.iter().map(|(_, told)| told["members"].len()).sum();
     let is_whole = source.is_picked() || in_all <= FEW || source.view.word().is_some();
     for (name, told) in databases {

@@ -50,7 +50,8 @@ pub(super) fn section(source: &PageSource<'_>) -> Option<PageSection> {
         return None;
     }
     let rows = clusters.iter().map(|(name, told)| cluster_row(name, told, source)).collect();
-    let mut tables = vec![PageTable::new(&CLUSTERS, "Clusters", rows, source.view)];
+    let mut tables =
+        vec![PageTable::new(&CLUSTERS, "Clusters of HTTP members, and how many take part", rows, source.view)];
     let in_all: usize = clusters.iter().map(|(_, told)| told["members"].len()).sum();
     let is_whole = source.is_picked() || in_all <= FEW || source.view.word().is_some();
     for (name, told) in clusters {
@@ -159,7 +160,8 @@ pub(super) fn last_error(member: &Value, now: i64) -> PageCell {
     }
     let when = match words::latest(&last["when"]) {
         Some(at) => words::moment(at, now),
-        None => words::text(&last["at"]),
+        // That of a database: `2026-11-29T14:03:10.123Z`.
+        None => words::text(&last["at"]).chars().skip(11).take(8).collect(),
     };
     PageCell::text(words::text(&last["msg"])).note([words::text(&last["reason"]), when].join(" "))
 }

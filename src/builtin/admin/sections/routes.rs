@@ -27,7 +27,7 @@ pub(super) fn section(source: &PageSource<'_>) -> Option<PageSection> {
     let mut asked: Vec<(&str, &Value)> = all.iter().filter(|(_, route)| is_shown(route)).copied().collect();
     asked.sort_by_key(|(_, route)| std::cmp::Reverse(total(route)));
     let rows = asked.iter().map(|(rule, route)| row(rule, route, total(route))).collect();
-    let mut table = PageTable::new(&ROUTES, "Routes, with the times of the last minute", rows, source.view);
+    let mut table = PageTable::new(&ROUTES, "By rule, with the times of the last minute", rows, source.view);
     let idle = all.len() - asked.len();
     if idle > 0 {
         let text = format!("{} that nobody has asked for", words::of(idle as i64, "route", "routes"));

@@ -55,6 +55,7 @@ impl MemberHealth {
             ("failures_in_a_row", number(circuit.failures().into())),
             ("ejections", number(circuit.ejections())),
             ("spared", number(circuit.spared())),
+            ("missed", number(self.state.missed.load(Relaxed))),
             ("outstanding", number(self.state.outstanding.load(Relaxed) as u64)),
             ("last_failure", last_failure),
         ];

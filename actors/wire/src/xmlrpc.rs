@@ -8,7 +8,7 @@
 //! Accepted: values without a type; `i1 i2 i4 i8 int biginteger float bigdecimal`; `true`, `false` and spaces in
 //! booleans; any attribute on any element and any prefix before its name (`ex:nil`), both ignored; every form of
 //! dateTime, kept as text; base64 with or without line breaks and padding; CDATA, comments, processing instructions;
-//! members in any order; absent `<params>`; names with spaces around; raw control characters. A name that occurs twice
+//! members in any order; absent `<params>`; raw control characters, but for NUL. A name that occurs twice
 //! in a struct is kept twice, and look-ups return the first.
 //!
 //! Refused: DTDs and all entities except XML's own five, anything after the document, unknown elements, text beside

@@ -19,7 +19,13 @@ impl<'i> Source<'i> {
         let (charset, skipped) = Charset::of(input, header, || declared(input).map(String::from_utf8_lossy))?;
         let moved = |error: Error| Error { offset: error.offset.map(|at| at + skipped), ..error };
         let text = charset.decode(&input[skipped..]).map_err(moved)?;
-        Ok(Source { text, charset, skipped })
+        let source = Source { text, charset, skipped };
+        // As `&#0;` is refused. Other control characters are read: clients send them, and nothing takes them for an
+        // end.
+        match memchr::memchr(0, source.text.as_bytes()) {
+            Some(at) => Err(Error::new("U+0000 is no character of XML").at(source.offset(at))),
+            None => Ok(source),
+        }
     }
 
     /// The offset in the document of the byte `at` of the text.

@@ -227,13 +227,13 @@ impl<'l> Parser<'l> {
         let taken = match self.stack.last_mut() {
             Some(Frame::Struct { .. }) => ahead.member().and_then(|(name, leaf)| {
                 let value = self.leaf(leaf)?;
-                let name = self.names.intern(name.trim_ascii());
+                let name = self.names.intern(name);
                 self.pairs.push((name, value));
                 Some(())
             }),
             Some(Frame::Member { named, valued: false, .. }) if !*named => ahead.name().map(|name| {
                 *named = true;
-                let name = self.names.intern(name.trim_ascii());
+                let name = self.names.intern(name);
                 self.pairs.push((name, Value::Nil));
             }),
             Some(Frame::Data { .. }) => {
@@ -276,7 +276,7 @@ impl<'l> Parser<'l> {
 
     /// Adds the pair for a member's name, with the value if that came first.
     pub(super) fn close_name(&mut self, text: &str) -> Step {
-        let name = self.names.intern(text.trim_ascii());
+        let name = self.names.intern(text);
         self.stack.pop();
         if let Some(Frame::Member { named, valued, .. }) = self.stack.last_mut() {
             *named = true;

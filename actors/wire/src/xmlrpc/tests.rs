@@ -125,7 +125,7 @@ fn text_is_put_together_from_its_pieces() {
 #[test]
 fn members_come_in_any_order() {
     let xml = "<value><struct>
-        <member><name> a </name><value><int>1</int></value></member>
+        <member><name>a</name><value><int>1</int></value></member>
         <member><value><struct><member><value>deep</value><name>x</name></member></struct></value><name>b</name></member>
         <member><name/><value/></member>
         <member><name>a</name><value><int>2</int></value></member>
@@ -234,7 +234,7 @@ fn a_fault_is_a_fault_however_odd() {
         (fields(&(code("<double>4.0</double>") + text)), 4, "no"),
         (fields(&(code("<nil/>") + text)), 0, "no"),
         (fields(&code("<int>4</int>")), 4, r#"{"faultCode":4}"#),
-        (fields("<member><name>faultcode</name><value><i4>4</i4></value></member>"), 4, r#"{"faultcode":4}"#),
+        (fields("<member><name> faultcode </name><value><i4>4</i4></value></member>"), 4, r#"{" faultcode ":4}"#),
         ("<fault><value><string>no</string></value></fault>".to_owned(), 0, "no"),
         ("<fault><value>no</value></fault>".to_owned(), 0, "no"),
         ("<fault/>".to_owned(), 0, "a failure without a word"),
@@ -246,6 +246,39 @@ fn a_fault_is_a_fault_however_odd() {
         let fault = parse_response(xml.as_bytes(), &Limits::default()).expect(&xml).expect_err(&xml);
         assert_eq!(fault, Fault { code, message: message.into() }, "{xml}");
     }
+}
+
+#[test]
+fn the_names_of_a_foundkeep_their_blanks() {
+    let member =
+        |name: &str, value: i64| format!("<member><name>{name}</name><value><int>{value}</int></value></member>");
+    for end in ["", "<!-- read by events from here on -->"] {
+        let names = [" a", "a", "a ", "\ta\n", "", " "];
+        let members: String = names.iter().zip(0..).map(|(name, at)| member(name, at)).collect();
+        let found = read(&format!("<value><struct>{end}{members}</struct></value>")).unwrap();
+        for (name, at) in names.iter().zip(0..) {
+            assert_eq!(found[*name], int(at), "{name:?}");
+        }
+        // What was read is written so.
+        assert_eq!(read(&written(&found).unwrap()).unwrap(), found);
+    }
+    // The name of a method is a word.
+    assert_eq!(call("<methodCall><methodName> f\n</methodName></methodCall>").unwrap().method, "f");
+}
+
+#[test]
+fn a_raw_nul_is_refused_as_its_reference_is() {
+    for text in ["a\0b", "&#0;", "&#x0;"] {
+        let error = read(&format!("<value><string>{text}</string></value>")).unwrap_err();
+        assert!(error.offset.is_some(), "{text:?}: {error}");
+    }
+    let xml = "<methodCall><methodName>f</methodName></methodCall>\0";
+    assert_eq!(
+        call(xml).unwrap_err().to_string(),
+        format!("U+0000 is no character of XML (at byte {})", xml.len() - 1)
+    );
+    // Other control characters are read: clients send them.
+    assert_eq!(read("<value><string>a\u{1}\u{8}b</string></value>").unwrap(), string("a\u{1}\u{8}b"));
 }
 
 #[test]

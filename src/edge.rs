@@ -7,7 +7,7 @@
 //! - [`dispatch`]: finds the route, file or service of its path;
 //! - [`body`]: reads the body, within its size and time limit, [`large`] ones within a limit for all of them together;
 //!   [`upload`]: a multipart form, whose files go to the [`shelf`]; [`unpacked`]: bodies without their coding, and
-//!   [`transfer_coding`]: parts without theirs;
+//!   [`transfer_coding`]: parts without theirs; [`disposition`]: the names of parts;
 //! - [`arguments`]: passes path, query, forms and JSON body to the binder;
 //! - [`invoke`]: calls a handler, with the hooks around it ([`hooked`]); [`slow_polls`]: logs handlers that block their
 //!   thread, [`watchdog`]: while they do;
@@ -30,6 +30,7 @@ pub(crate) mod body;
 pub(crate) mod compress;
 mod conditional;
 mod dispatch;
+mod disposition;
 pub(crate) mod error_log;
 mod error_page;
 pub(crate) mod files;

@@ -27,22 +27,24 @@ pub(crate) async fn load(services: &Services, use_session: bool, sent: &Cookies)
     if !use_session {
         return Ok((Session::default(), Visit::default()));
     }
-    match sent.get(COOKIE) {
-        Some(cookie) => Box::pin(opened(services, cookie)).await,
-        None => Ok((Session::new(), Visit::default())),
+    for cookie in sent.sent_of(COOKIE) {
+        if let Some(opened) = Box::pin(opened(services, cookie)).await? {
+            return Ok(opened);
+        }
     }
+    Ok((Session::new(), Visit::default()))
 }
 
-async fn opened(services: &Services, cookie: String) -> Result<(Session, Visit), Error> {
+/// The session of one cookie; `None` if it is expired, forged or unreadable: the store counts the reason.
+async fn opened(services: &Services, cookie: String) -> Result<Option<(Session, Visit)>, Error> {
     let until = Instant::now() + WITHIN;
     let asked = services.sessions.ask(Load { cookie: cookie.clone() }, session::slots(), None, until);
     match asked.all(until).await.into_iter().next() {
         Some(LoadResult::Session(found)) => {
             let visit = Visit { cookie: Some(cookie), renew: found.needs_renewal };
-            Ok((Session::loaded(found.state), visit))
+            Ok(Some((Session::loaded(found.state), visit)))
         }
-        // Expired, forged or unreadable: a new visitor. The store counts the reason.
-        Some(LoadResult::Nothing) => Ok((Session::new(), Visit::default())),
+        Some(LoadResult::Nothing) => Ok(None),
         Some(LoadResult::Unknown(why)) => {
             Err(Error::new(503, format!("the session could not be read: {why}; try again")))
         }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
@@ -25,6 +26,7 @@ use skitai_wire::{Value, charset, json};
 use tempfile::NamedTempFile;
 
 use super::body::announced;
+use super::disposition::Disposition;
 use super::large::BodyMemory;
 use super::shelf::Shelf;
 use super::transfer_coding::TransferCoding;
@@ -55,7 +57,7 @@ pub(crate) async fn receive(
         return Err(too_large(limit));
     }
     let wire = Wire::new(payload, limit, server.body_timeout);
-    let mut form = Multipart::new(&request.headers, wire.clone());
+    let mut form = Multipart::new(&as_mixed(&request.headers), wire.clone());
     let mut given: Vec<(String, Given)> = Vec::new();
     let mut texts = Texts { octets: 0, most: server.max_body, held };
     let mut parts = 0;
@@ -66,9 +68,14 @@ pub(crate) async fn receive(
         if parts > limits.max_parts {
             return Err(Error::new(400, format!("the form has more than {} parts", limits.max_parts)));
         }
-        let name = part.name().unwrap_or_default().to_owned();
+        let disposition = part.headers().get(header::CONTENT_DISPOSITION);
+        let disposition = disposition.and_then(|value| Disposition::of(value.as_bytes()));
+        let malformed = |error| wire.unread(&error, PartState::After(after));
+        let Disposition { name, file } =
+            disposition.ok_or_else(|| malformed(MultipartError::ContentDispositionMissing))?;
+        let name = name.ok_or_else(|| malformed(MultipartError::ContentDispositionNameMissing))?;
         texts.add(&name, name.len())?;
-        match file_name_of(&part) {
+        match file {
             Some(file_name) => {
                 let wanted = params.iter().any(|param| wants(param, &name));
                 let mut sink = Sink::new(shelf, wanted, texts.held.another());
@@ -105,11 +112,17 @@ fn wants(param: &Param, name: &str) -> bool {
     param.kind == Kind::Rest || (param.is_wire() && param.name == name)
 }
 
-/// A file's name, in either of the two encodings that clients use for non-ASCII names.
-fn file_name_of(part: &Field) -> Option<String> {
-    let disposition = part.content_disposition()?;
-    let extended = || Some(String::from_utf8_lossy(&disposition.get_filename_ext()?.value).into_owned());
-    disposition.get_filename().map(str::to_owned).or_else(extended)
+/// The head of the request for actix's parser, which has no say in the names of parts: of a form it would refuse those
+/// that it cannot read, such as `C:\new\` in quotation marks. [`Disposition`] reads them.
+fn as_mixed(headers: &HeaderMap) -> HeaderMap {
+    let mut mixed = HeaderMap::new();
+    if let Some(kind) = headers.get(header::CONTENT_TYPE) {
+        let whole = kind.to_str().unwrap_or_default();
+        let parameters = whole.split_once(';').map_or("", |(_, parameters)| parameters);
+        let changed = HeaderValue::from_str(&format!("multipart/mixed;{parameters}"));
+        mixed.insert(header::CONTENT_TYPE, changed.unwrap_or_else(|_| kind.clone()));
+    }
+    mixed
 }
 
 fn type_of(part: &Field) -> String {

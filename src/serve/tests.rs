@@ -336,6 +336,28 @@ fn the_calls_of_a_batch_share_their_session() {
 }
 
 #[test]
+fn every_cookie_of_the_sessions_name_is_tried() {
+    with_thread(async |thread| {
+        let count = async |sent: &str| {
+            let request = TestRequest::with_uri("/count?by=1").insert_header((COOKIE, sent.to_owned()));
+            serve(&thread, request).await.body
+        };
+        let first = serve(&thread, TestRequest::with_uri("/count?by=7")).await;
+        let good = first.header("set-cookie").split(';').next().expect("a pair").to_owned();
+        for sent in [
+            good.clone(),
+            format!("SESSION=ZGVhZGJlZWY; {good}"),
+            format!("{good}; SESSION=ZGVhZGJlZWY"),
+            format!("a=b; SESSION=; SESSION=x; {good}"),
+        ] {
+            assert_eq!(count(&sent).await, "8", "{sent}");
+        }
+        // No client has so many; each would cost a decryption.
+        assert_eq!(count(&format!("{}{good}", "SESSION=x; ".repeat(4))).await, "1");
+    });
+}
+
+#[test]
 fn notifications_alone_are_answered_by_nothing() {
     for text in [r#"{"jsonrpc":"2.0","method":"hello"}"#, r#"[{"jsonrpc":"2.0","method":"hello"}]"#] {
         let got = ask(json_rpc(text));

@@ -272,11 +272,18 @@ impl<T: Argument> Argument for Option<T> {
     const REQUIRED: bool = false;
     fn take(bind: &mut Bind, given: Values) -> Result<Self, BindError> {
         // `nil` over RPC and `null` in JSON mean "nothing", as an argument that was left out does.
-        if matches!(given.as_slice(), [] | [Given::Typed(Value::Nil)]) {
+        if matches!(given.as_slice(), [] | [Given::Typed(Value::Nil)]) || is_blank::<T>(&given) {
             return Ok(None);
         }
         T::take(bind, given).map(Some)
     }
+}
+
+/// True for an input of a form in which nothing was written, where a number or a truth value is asked for: a browser
+/// sends it all the same. A text may be empty.
+pub(crate) fn is_blank<T: Argument>(given: &[Given]) -> bool {
+    let [Given::Text(text)] = given else { return false };
+    matches!(T::KIND, Kind::Int | Kind::Double | Kind::Bool) && text.trim().is_empty()
 }
 
 impl<T: Argument> Argument for Vec<T> {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use skitai_wire::{Map, Value};
 use smallvec::SmallVec;
 
-use super::argument::{Argument, BindError, Kind};
+use super::argument::{Argument, BindError, Kind, is_blank};
 use super::form::Form;
 use super::unread;
 use super::upload::Upload;
@@ -137,10 +137,11 @@ impl Bind {
         self.convert::<T>(index, values)
     }
 
-    /// Takes argument `index`, or its default if no value was given.
+    /// Takes argument `index`, or its default if no value was given, or a blank one for a number.
     pub fn take_or<T: Argument>(&mut self, index: usize, default: impl FnOnce() -> T) -> Option<T> {
         let values = std::mem::take(self.given.get_mut(index)?);
-        if values.is_empty() { Some(default()) } else { self.convert::<T>(index, values) }
+        let is_absent = values.is_empty() || is_blank::<T>(&values);
+        if is_absent { Some(default()) } else { self.convert::<T>(index, values) }
     }
 
     fn convert<T: Argument>(&mut self, index: usize, values: Values) -> Option<T> {

@@ -172,7 +172,10 @@ fn what_may_be_left_out_and_what_is_many() {
                 [] => "None",
                 [Given::Typed(Value::Nil)] => "None",
                 [text("5")] => "Some(5)",
-                [text("")] => "must be a whole number, got \"\"",
+                [text("")] => "None",
+                [text(" ")] => "None",
+                [text(""), text("")] => "was given 2 times and takes one value",
+                [typed("")] => "must be a whole number, got a string",
                 [text("5"), text("6")] => "was given 2 times and takes one value",
             }
             Vec<i64> {
@@ -183,6 +186,11 @@ fn what_may_be_left_out_and_what_is_many() {
                 [list(vec![1.into(), "x".into()])] => "[1] must be a whole number, got a string",
                 [Given::Typed(Value::Nil)] => "[0] must be a whole number, got a nil",
             }
+            Option<f64> { [text("")] => "None", [text("1.5")] => "Some(1.5)", }
+            Option<bool> { [text("")] => "None", [text("off")] => "Some(false)", }
+            // A text may be empty.
+            Option<String> { [text("")] => "Some(\"\")", }
+            Option<Bytes> { [text("")] => "Some(b\"\")", }
             Vec<Option<bool>> { [list(vec![true.into(), Value::Nil])] => "[Some(true), None]", }
             Json<(i64, String)> {
                 [] => "is missing",

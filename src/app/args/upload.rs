@@ -114,7 +114,7 @@ impl Upload {
 
 /// The last part of a name: some clients send the whole path on their machine.
 fn plain_name(sent: &str) -> String {
-    let last = sent.rsplit(['/', '\\']).next().unwrap_or("");
+    let last = sent.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or("");
     let mut name: String = last.chars().filter(|c| !c.is_control()).collect();
     if name.len() > LONGEST_NAME {
         // The front is cut, because the extension at the end says what kind of file it is.
@@ -162,7 +162,9 @@ mod tests {
             ("a/..", "file"),
             (".", "file"),
             ("", "file"),
-            ("dir/", "file"),
+            ("dir/", "dir"),
+            ("C:\\new\\", "new"),
+            ("a/../", "file"),
             ("a\0b\r\n.txt", "ab.txt"),
             ("한글.txt", "한글.txt"),
         ] {

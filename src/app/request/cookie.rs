@@ -246,6 +246,21 @@ impl Cookies {
         found
     }
 
+    /// The values of the first cookies of this name that the client sent. A site on a parent domain, or an older path,
+    /// may have set others of the name, and which of them a browser sends first says nothing (RFC 6265, 4.2.2).
+    pub(crate) fn sent_of(&self, name: &str) -> Vec<String> {
+        /// Each of them costs a decryption.
+        const TRIED: usize = 4;
+        let mut found = Vec::new();
+        self.each_sent(|known, value| {
+            if known == name {
+                found.push(decoded(value));
+            }
+            found.len() < TRIED
+        });
+        found
+    }
+
     /// True when there is a cookie of this name.
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()

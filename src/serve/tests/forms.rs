@@ -209,7 +209,7 @@ proptest! {
         prop_assert_eq!(a, Some(expected));
         let (bs, cs) = (of("b"), of("c"));
         let number = |text: &String| text.trim().parse::<i64>().ok();
-        let b_fits = match bs.as_slice() { [] => true, [one] => number(one).is_some(), _ => false };
+        let b_fits = match bs.as_slice() { [] => true, [one] => one.trim().is_empty() || number(one).is_some(), _ => false };
         prop_assert_eq!(b, b_fits.then(|| bs.first().and_then(number)));
         prop_assert_eq!(c, (cs.len() < 2).then(|| cs.first().cloned()));
         // Every fault is reported exactly once.
@@ -272,12 +272,16 @@ proptest! {
         })).collect();
         prop_assert_eq!(a, Some(expected));
         let is_text = !texts("b").is_empty();
-        let number = scalar(&of("b"), |value| match value {
-            Value::Int(number) => Some(*number),
-            Value::Double(number) if number.fract() == 0.0 => Some(*number as i64),
-            Value::String(text) if is_text => text.trim().parse().ok(),
-            _ => None,
-        });
+        let number = match of("b").as_slice() {
+            // A blank input, where a number is asked for.
+            [Value::String(text)] if is_text && text.trim().is_empty() => Some(None),
+            given => scalar(given, |value| match value {
+                Value::Int(number) => Some(*number),
+                Value::Double(number) if number.fract() == 0.0 => Some(*number as i64),
+                Value::String(text) if is_text => text.trim().parse().ok(),
+                _ => None,
+            }),
+        };
         prop_assert_eq!(b, number);
         let text = scalar(&of("c"), |value| if let Value::String(text) = value { Some(text.clone()) } else { None });
         prop_assert_eq!(&c, &text);

@@ -29,7 +29,7 @@ pub(crate) mod arguments;
 pub(crate) mod body;
 pub(crate) mod compress;
 mod conditional;
-mod dispatch;
+pub(crate) mod dispatch;
 mod disposition;
 pub(crate) mod error_log;
 mod error_page;

@@ -288,6 +288,11 @@ impl RequestContext {
         self.face
     }
 
+    /// True for a route that takes GET: a page.
+    pub(crate) fn takes_get(&self) -> bool {
+        self.route.methods.contains(&"GET")
+    }
+
     /// The app this request belongs to.
     pub fn app(&self) -> &Mounted {
         self.services.site.router.app(self.mount)

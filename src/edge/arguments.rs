@@ -7,7 +7,7 @@ use skitai_wire::{Charset, Value, charset};
 
 use super::large::{Bodies, LARGE};
 use super::thread::ServingThread;
-use crate::app::{Bind, Error, Given, Request, shortened};
+use crate::app::{Bind, Error, Given, Request, code, shortened};
 
 /// Passes all arguments of the request to the binder. Broken encodings are errors, not guesses. `parts` are the parts
 /// of a multipart form, `path` the values of the placeholders.
@@ -135,6 +135,13 @@ fn lay_apart(bind: &mut Bind, apart: Apart) -> Result<(), Error> {
 }
 
 fn json(bind: &mut Bind, read: Result<Value, skitai_wire::Error>) -> Result<(), Error> {
+    if let Ok(value) = &read
+        && is_call(value)
+        && !takes_calls(bind)
+    {
+        let why = "Invalid Request (-32600): a call of JSON-RPC was sent to a page; send it to /rpc3";
+        return Err(Error::new(400, why).with_code(code::INVALID_REQUEST));
+    }
     match read {
         Ok(Value::Map(map)) => {
             for (name, value) in map.0 {
@@ -147,6 +154,23 @@ fn json(bind: &mut Bind, read: Result<Value, skitai_wire::Error>) -> Result<(), 
         }
         Err(error) => Err(Error::new(400, format!("the JSON body is malformed: {error}"))),
     }
+}
+
+/// True for a call of JSON-RPC, or a batch of them.
+fn is_call(value: &Value) -> bool {
+    match value {
+        Value::Map(map) => {
+            map.get("jsonrpc").is_some() && map.get("method").is_some_and(|name| name.as_str().is_some())
+        }
+        Value::List(calls) => calls.first().is_some_and(is_call),
+        _ => false,
+    }
+}
+
+/// True for a route that may read calls itself: it has arguments for their members, or is no page, because it takes
+/// POST and no GET.
+fn takes_calls(bind: &Bind) -> bool {
+    bind.has_place_for("jsonrpc") || bind.has_place_for("method") || !bind.was().takes_get()
 }
 
 /// The most pairs in one query or form. The largest real forms have hundreds; each pair costs memory and a search for

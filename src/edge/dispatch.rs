@@ -107,6 +107,11 @@ pub(super) fn dispatch<'t>(
     }
 }
 
+/// Whether a route of the site takes this request.
+pub(crate) fn is_taken(thread: &ServingThread, request: &Request) -> bool {
+    matches!(dispatch(thread, request, false, None), Ok(Dispatch::Handler(..)))
+}
+
 /// Whether a request is for a probe, and not for something of the site in its place.
 pub(super) fn is_probe(thread: &ServingThread, request: &Request) -> bool {
     if Probe::at(&canonical(request.uri.path())).is_none() {

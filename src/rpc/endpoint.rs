@@ -2,7 +2,8 @@
 //!
 //! XML-RPC is a POST of `text/xml` (or `application/xml`) to any path, or of any type to `/RPC2`. JSON-RPC is a POST of
 //! `application/json-rpc` to any path, or of any type to `/rpc3`. In a POST below a mount's path the method's name may
-//! omit the mount's part: a POST to `/test` finds `hello` as well as `test.hello`.
+//! omit the mount's part: a POST to `/test` finds `hello` as well as `test.hello`. XML that is no call is a route's,
+//! where one takes it.
 
 use actix_web::HttpResponse;
 use actix_web::dev::Payload;
@@ -16,7 +17,7 @@ use crate::app::coverage::Audience;
 use crate::app::site::Site;
 use crate::app::{Protocol, Request, RequestBuilder};
 use crate::edge::thread::ServingThread;
-use crate::edge::{body, respond};
+use crate::edge::{body, dispatch, respond};
 use crate::observe::route_counts::Serving;
 
 /// The protocol of an RPC client.
@@ -70,21 +71,33 @@ fn by_path(site: &Site, path: &str, kind: &[u8]) -> Option<RpcProtocol> {
 }
 
 /// Serves an RPC request. The reply is HTTP 200 with a document, even for a fault; only a body that cannot be received
-/// is an HTTP error.
+/// is an HTTP error. A document that is no call, at a path that a route takes, is the route's: the request is returned,
+/// with its body.
 pub(crate) async fn serve(
     thread: &ServingThread,
     protocol: RpcProtocol,
     mut builder: RequestBuilder,
     payload: Payload,
     serving: &Serving,
-) -> HttpResponse {
+) -> Result<HttpResponse, RequestBuilder> {
     if let Err(error) = body::read(thread, builder.request_mut(), payload).await {
         let accept = builder.request().get_header("accept").filter(|accept| !respond::wants_html(Some(accept)));
         let reader = Audience::of(builder.request(), thread.site.server.devel);
-        return respond::mark(respond::error(&error, accept, reader, None), &error);
+        return Ok(respond::mark(respond::error(&error, accept, reader, None), &error));
     }
-    match protocol {
+    if protocol == RpcProtocol::Xml && is_of_route(thread, builder.request()) {
+        return Err(builder);
+    }
+    Ok(match protocol {
         RpcProtocol::Xml => xml::reply(thread, builder, serving).await,
         RpcProtocol::Json(content_type) => json::reply(thread, builder, content_type, serving).await,
-    }
+    })
+}
+
+/// True for XML that its type alone makes a call: a webhook's, a feed, a message of SOAP. Where RPC alone is served it
+/// is a fault like any other text that is no call.
+fn is_of_route(thread: &ServingThread, request: &Request) -> bool {
+    skitai_wire::xmlrpc::is_other_document(&request.body)
+        && !is_endpoint(&thread.site, request.uri.path())
+        && dispatch::is_taken(thread, request)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::HttpResponse;
+use actix_web::dev::Payload;
 use actix_web::http::{Method, Uri, header};
 
 use crate::app::request::client;
@@ -78,7 +79,13 @@ pub(crate) async fn serve(
                 (None, Some(protocol)) => {
                     // An error of RPC is an answer like any other.
                     id.get_or_insert_with(|| builder.request().request_id().clone());
-                    Box::pin(endpoint::serve(thread, protocol, builder, payload, &serving)).await
+                    match Box::pin(endpoint::serve(thread, protocol, builder, payload, &serving)).await {
+                        Ok(reply) => reply,
+                        // XML that is no call; its body has been read.
+                        Err(builder) => {
+                            Box::pin(pipeline::web(thread, builder, Payload::None, incoming, false, &serving)).await
+                        }
+                    }
                 }
                 (None, None) => {
                     // An RPC endpoint accepts POST alone and has no route, but OPTIONS must not answer 404 for it.

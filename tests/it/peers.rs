@@ -1,9 +1,9 @@
-//! What peers send as they send it: charsets, packed bodies, the many names of JSON, parts in base64; and what a body
-//! is called in which nobody looked for arguments.
+//! What peers send as they send it: charsets, packed bodies, the many names of JSON, parts in base64, names of files,
+//! blank inputs, documents; and what a body is called in which nobody looked for arguments.
 
 use std::io::Write as _;
 
-use crate::harness::{Reply, TestServer, call, python};
+use crate::harness::{Reply, TestServer, call, curl, python};
 
 const XML: &str = "text/xml";
 const JSON: &str = "application/json";
@@ -180,4 +180,100 @@ fn a_body_that_no_argument_is_read_from_is_named() {
     assert_eq!(demo.post("/add?a=1&b=2", "text/plain", "{}").expect_code(200).text(), "3");
     let text = demo.post("/add?a=x&b=2", "text/plain", "{}").expect_code(400).text();
     assert!(!text.contains("a body of type"), "{text}");
+}
+
+#[test]
+fn a_file_has_the_name_that_its_client_meant() {
+    let site = TestServer::site().server("upload_folder", ".").start();
+    for (parameters, name) in [
+        ("filename=\"=?utf-8?B?66qoLnR4dA==?=\"; filename*=utf-8''%EB%AA%A8.txt", "모.txt"),
+        ("filename*=iso-8859-1''%FC.txt; filename=\"u.txt\"", "ü.txt"),
+        ("filename=\"모.txt\"", "모.txt"),
+        // As browsers and as older clients escape it.
+        ("filename=\"a%22b.txt\"", "a\"b.txt"),
+        ("filename=\"a\\\"b.txt\"", "a\"b.txt"),
+        ("filename=\"C:\\new\\\"", "new"),
+        ("filename=\"C:\\new\\b.txt\"", "b.txt"),
+        ("filename=\"a;b=c.txt\"", "a;b=c.txt"),
+        ("filename=plain.txt", "plain.txt"),
+    ] {
+        let body = format!("--b\r\nContent-Disposition: form-data; name=\"file\"; {parameters}\r\n\r\nx\r\n--b--\r\n");
+        let reply = site.post("/up/maybe", "multipart/form-data; boundary=b", body).expect_code(200);
+        assert_eq!(reply.text(), name, "{parameters}");
+    }
+}
+
+#[test]
+fn a_blank_input_is_absent_where_a_number_is_asked_for() {
+    let site = TestServer::site().server("upload_folder", ".").start();
+    let form = |n: &str| {
+        let field = |name: &str, value: &str| {
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let file = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nx\r\n--b--\r\n";
+        field("title", "") + &field("n", n) + file
+    };
+    let sent = |n: &str| site.post("/up/one", "multipart/form-data; boundary=b", form(n));
+    let got = sent("").expect_code(200).json();
+    assert_eq!(
+        (&got[1], &got[2]),
+        (&serde_json::json!(""), &serde_json::Value::Null),
+        "a text stays, a number is none"
+    );
+    assert_eq!(sent(" 5 ").expect_code(200).json()[2], 5);
+    assert!(sent("x").expect_code(400).text().contains("`n` must be a whole number"));
+    // With a default, in a query and in a form.
+    site.get("/respond?status=").expect_code(200);
+    site.get("/respond?status=202").expect_code(202);
+    site.post("/respond", FORM, "status=+").expect_code(200);
+    site.get("/respond?status=x").expect_code(400);
+    // One that has to be there is told by its name.
+    let demo = TestServer::demo().start();
+    assert!(demo.get("/add?a=&b=2").expect_code(400).text().contains("`a` must be a whole number"));
+}
+
+#[test]
+fn xml_that_is_no_call_is_the_handlers() {
+    let site = TestServer::site().start();
+    let webhook = "<xml><return_code>SUCCESS</return_code></xml>";
+    for (kind, body) in [
+        (XML, webhook),
+        ("application/xml; charset=utf-8", webhook),
+        (XML, "<?xml version=\"1.0\"?>\n<!-- from a shop -->\n<soap:Envelope xmlns:soap=\"x\"/>"),
+        (XML, "<feed xmlns=\"http://www.w3.org/2005/Atom\"/>"),
+    ] {
+        let asked = site.post("/asked", kind, body).expect_code(200).json();
+        assert_eq!((asked["body"].as_u64(), &asked["uri"]), (Some(body.len() as u64), &"/asked".into()), "{kind}");
+    }
+    // Where no route takes it, or RPC alone is served, it is a fault, and a call is a call anywhere.
+    for path in ["/RPC2", "/nowhere", "/put"] {
+        let text = site.post(path, XML, webhook).expect_code(200).text();
+        assert!(text.contains("<fault>") && text.contains("where &lt;methodCall&gt; was expected"), "{path}: {text}");
+    }
+    let text = site.post("/asked", XML, call::xml("scalars", &[])).expect_code(200).text();
+    assert!(text.contains("`truth` is missing"), "{text}");
+    for broken in ["<xml", "hello", ""] {
+        let text = site.post("/asked", XML, broken).expect_code(200).text();
+        assert!(text.contains("<fault>"), "{broken}: {text}");
+    }
+}
+
+#[test]
+fn a_call_of_json_rpc_that_went_to_a_page_is_told_where_to_go() {
+    let demo = TestServer::demo().start();
+    let call = call::json("add", &serde_json::json!([1, 2]));
+    let header = ["-H", "content-type: application/json"];
+    for body in [call.clone(), format!("[{call},{call}]")] {
+        for path in ["/", "/add"] {
+            let told = curl(&[&header[..], &["-w", "%{http_code}", "-d", &body, &demo.url(path)]].concat());
+            assert!(told.ends_with("400") && told.contains("-32600") && told.contains("/rpc3"), "{path}: {told}");
+        }
+        let answer = curl(&[&header[..], &["-d", &body, &demo.url("/rpc3")]].concat());
+        assert!(answer.contains("\"result\":3"), "{answer}");
+    }
+    // What takes the members, or POST alone, reads them itself.
+    let site = TestServer::site().start();
+    site.post("/defaults", JSON, r#"{"jsonrpc":"2.0","method":"x","needed":1}"#).expect_code(200);
+    assert_eq!(demo.post("/add", JSON, r#"{"method":"x","a":1,"b":2}"#).expect_code(200).text(), "3");
+    assert_eq!(demo.post("/add", JSON, r#"{"jsonrpc":"2.0","a":1,"b":2}"#).expect_code(200).text(), "3");
 }

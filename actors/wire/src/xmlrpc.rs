@@ -18,6 +18,7 @@ mod escape;
 mod fast_path;
 mod frame;
 mod parse;
+mod root;
 mod scalar;
 mod serialize;
 mod source;
@@ -29,6 +30,7 @@ mod write;
 use crate::Value;
 
 pub use parse::{parse_call, parse_call_in, parse_response, parse_response_in};
+pub use root::is_other_document;
 pub use write::{write_call, write_fault, write_response, write_value};
 
 /// A received call.

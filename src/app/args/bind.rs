@@ -121,6 +121,11 @@ impl Bind {
         }
     }
 
+    /// True if a value of this name would go to an argument.
+    pub(crate) fn has_place_for(&self, name: &str) -> bool {
+        self.wants_rest || self.params.iter().any(|param| param.is_wire() && param.name == name)
+    }
+
     /// Records a fault found before any argument is taken.
     pub fn fault(&mut self, message: String) {
         self.faults.push(message);

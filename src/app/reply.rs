@@ -128,6 +128,23 @@ pub struct Response {
     pub(crate) cached: Option<Duration>,
 }
 
+/// An address as a header may hold it: what no address contains is escaped, and what is escaped already stays. A line
+/// end begins no header, and `/\host` leads to no other site, as which browsers would read it.
+fn escaped(location: &str) -> String {
+    const FOREIGN: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'<')
+        .add(b'>')
+        .add(b'\\')
+        .add(b'^')
+        .add(b'`')
+        .add(b'{')
+        .add(b'|')
+        .add(b'}');
+    percent_encoding::utf8_percent_encode(location, FOREIGN).to_string()
+}
+
 /// The body of a complete reply.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
@@ -157,7 +174,7 @@ impl Response {
 
     /// Redirects the client: 302 with a Location.
     pub fn redirect(location: impl Into<String>) -> Response {
-        Response::new(302).header("location", location)
+        Response::new(302).header("location", escaped(&location.into()))
     }
 
     /// Adds a header. The last `content-type` counts. A header that is not valid HTTP is logged and not sent; content
@@ -239,5 +256,25 @@ impl<T> GivePlain<T> for Give<T> {
         T: Reply,
     {
         self.0.into_answer(was)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_to_go_to_is_escaped() {
+        for (location, sent) in [
+            ("/login?next=/a%20b&x=1#top", "/login?next=/a%20b&x=1#top"),
+            ("https://example.org:8080/[x]?a=b;c", "https://example.org:8080/[x]?a=b;c"),
+            ("/a\r\nSet-Cookie: a=b", "/a%0D%0ASet-Cookie:%20a=b"),
+            ("/größe", "/gr%C3%B6%C3%9Fe"),
+            ("/\\evil.example", "/%5Cevil.example"),
+            ("/<script>\"", "/%3Cscript%3E%22"),
+        ] {
+            let reply = Response::redirect(location);
+            assert_eq!(reply.headers, [("location".to_owned(), sent.to_owned())], "{location}");
+        }
     }
 }

@@ -64,11 +64,14 @@ pub(crate) async fn serve(
         (Ok(()), Ok(None)) => Ok(None),
         (Ok(()), Ok(Some(gate))) => Box::pin(gate.let_in(thread, &builder)).await.map(Some),
     };
+    // What a member says of its answer is its own.
+    let mut is_of_member = false;
     let mut response = match admitted {
         Err(refusal) => refusal,
         Ok(admitted) => {
             // Calls below a mount of a cluster are for its members.
             let is_passed = thread.site.router.is_passed(builder.request().uri.path());
+            is_of_member = is_passed;
             if is_passed {
                 // The member is told the id, and a client must not get another one from it.
                 id.get_or_insert_with(|| builder.request().request_id().clone());
@@ -113,6 +116,9 @@ pub(crate) async fn serve(
     respond::restart_needed(&mut response, &thread.site.restart_needed);
     if let Some(hsts) = hsts {
         respond::hsts(&mut response, hsts);
+    }
+    if !is_of_member {
+        respond::nosniff(&mut response);
     }
     response
 }

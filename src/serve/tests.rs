@@ -336,6 +336,14 @@ fn the_calls_of_a_batch_share_their_session() {
 }
 
 #[test]
+fn a_handler_may_say_of_its_type_what_it_likes() {
+    assert_eq!(get("/head?status=200").header("x-content-type-options"), "nosniff");
+    let own = get("/head?status=200&name=x-content-type-options&value=none");
+    assert_eq!(own.headers.get_all("x-content-type-options").count(), 1);
+    assert_eq!(own.header("x-content-type-options"), "none");
+}
+
+#[test]
 fn every_cookie_of_the_sessions_name_is_tried() {
     with_thread(async |thread| {
         let count = async |sent: &str| {

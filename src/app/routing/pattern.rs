@@ -18,6 +18,8 @@ enum Converter {
     Text,
     Int,
     Float,
+    /// One segment, in which a `+` is a `+`.
+    Raw,
     Path,
 }
 
@@ -28,6 +30,7 @@ impl Converter {
             Converter::Text => "",
             Converter::Int => "int:",
             Converter::Float => "float:",
+            Converter::Raw => "raw:",
             Converter::Path => "path:",
         }
     }
@@ -35,7 +38,7 @@ impl Converter {
     /// A description of the values it accepts.
     fn takes(self) -> &'static str {
         match self {
-            Converter::Text | Converter::Path => "a text that is not empty",
+            Converter::Text | Converter::Raw | Converter::Path => "a text that is not empty",
             Converter::Int => "a whole number",
             Converter::Float => "a number",
         }
@@ -88,6 +91,7 @@ impl Pattern {
                 "" | "string" => Converter::Text,
                 "int" => Converter::Int,
                 "float" => Converter::Float,
+                "raw" => Converter::Raw,
                 "path" => Converter::Path,
                 other => return Err(PatternError::UnknownKind(other.to_owned())),
             };
@@ -306,7 +310,7 @@ fn walk(pieces: &[PatternPiece], path: &str, at: usize, spans: &mut Vec<Range<us
 fn fits(converter: Converter, text: &str) -> bool {
     match converter {
         Converter::Int | Converter::Float => convert(converter, text).is_some(),
-        Converter::Text | Converter::Path => true,
+        Converter::Text | Converter::Raw | Converter::Path => true,
     }
 }
 
@@ -314,7 +318,9 @@ fn fits(converter: Converter, text: &str) -> bool {
 fn read(converter: Converter, text: &str) -> Option<Value> {
     match converter {
         Converter::Int | Converter::Float => convert(converter, text),
-        Converter::Text | Converter::Path => (!text.is_empty()).then(|| Value::String(text.to_owned())),
+        Converter::Text | Converter::Raw | Converter::Path => {
+            (!text.is_empty()).then(|| Value::String(text.to_owned()))
+        }
     }
 }
 
@@ -334,12 +340,15 @@ fn convert(converter: Converter, text: &str) -> Option<Value> {
                 && plain.bytes().any(|byte| byte.is_ascii_digit());
             number.then(|| text.parse().ok().map(Value::Double))?
         }
-        Converter::Text | Converter::Path => {
-            // A `+` is a blank here as in a query: the Python server Skitai writes its links so.
-            let blanks = text.replace('+', " ");
-            Some(Value::String(percent_decode_str(&blanks).decode_utf8().ok()?.into_owned()))
-        }
+        // A `+` is a blank here as in a query: the Python server Skitai writes its links so.
+        Converter::Text => decoded(&text.replace('+', " ")),
+        // Names of files and versions (`c++`, `1.0+build`) have a `+` that is one, as everywhere else in a path.
+        Converter::Raw | Converter::Path => decoded(text),
     }
+}
+
+fn decoded(text: &str) -> Option<Value> {
+    Some(Value::String(percent_decode_str(text).decode_utf8().ok()?.into_owned()))
 }
 
 #[cfg(test)]

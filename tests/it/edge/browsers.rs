@@ -122,6 +122,25 @@ fn security_headers_are_on_every_answer_and_leave_the_apps_own() {
     assert_eq!((other.header("x-frame-options"), other.header("permissions-policy")), ("", "camera=()"));
     // The server's own pages have them without a word.
     let site = TestServer::site().start();
-    assert_eq!(site.get("/status").header("x-content-type-options"), "nosniff");
-    assert_eq!(site.get("/defaults?needed=1").header("x-content-type-options"), "");
+    assert_eq!(site.get("/status").header("x-frame-options"), "SAMEORIGIN");
+    assert_eq!(site.get("/defaults?needed=1").header("x-frame-options"), "");
+}
+
+#[test]
+fn no_browser_guesses_the_type_of_an_answer() {
+    let site = TestServer::site().file("public/note.txt", "<script>").route("/notes = public").start();
+    let call = call::json("nothing", &serde_json::json!([]));
+    for (what, reply) in [
+        ("data", site.get("/defaults?needed=1").expect_code(200)),
+        ("a page", site.get("/path/x").expect_code(200)),
+        ("a file", site.get("/notes/note.txt").expect_code(200)),
+        ("no such page", site.get("/nothing").expect_code(404)),
+        ("no such argument", site.get("/defaults").expect_code(400)),
+        ("a wrong method", site.ask("DELETE", "/defaults", &[], b"").expect_code(405)),
+        ("options", site.ask("OPTIONS", "/RPC2", &[], b"").expect_code(204)),
+        ("an error of RPC", site.post("/rpc3", "application/json", call).expect_code(200)),
+        ("a probe", site.get("/status/ready").expect_code(200)),
+    ] {
+        assert_eq!(reply.header_all("x-content-type-options"), ["nosniff"], "{what}");
+    }
 }

@@ -24,6 +24,12 @@ fn placeholders_take_what_their_kind_says() {
     assert_eq!(matched("/p/<path:p>/end", "/p/a/end/end"), Some(vec![text("a/end")]));
     assert_eq!(matched("/u/<name>.json", "/u/x.y.json"), Some(vec![text("x.y")]));
     assert_eq!(matched("/u/<name>", "/u/%ED%95%9C%2F1"), Some(vec![text("한/1")]));
+    // A `+` is a blank in a plain placeholder alone.
+    assert_eq!(matched("/u/<name>", "/u/c++%2B"), Some(vec![text("c  +")]));
+    assert_eq!(matched("/u/<raw:name>", "/u/c++%2B%20d"), Some(vec![text("c+++ d")]));
+    assert_eq!(matched("/u/<raw:name>/end", "/u/1.0+b/end"), Some(vec![text("1.0+b")]));
+    assert_eq!(matched("/u/<raw:name>", "/u/a/b"), None);
+    assert_eq!(matched("/p/<path:p>", "/p/a+b/c++.txt"), Some(vec![text("a+b/c++.txt")]));
 }
 
 #[test]

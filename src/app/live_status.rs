@@ -53,7 +53,7 @@ impl RequestContext {
             *feed = Arc::downgrade(&sender);
             tasks::spawn("status for who watches it", async move {
                 while sender.receiver_count() > 0 {
-                    let status = services.tree(None).await;
+                    let status = services.sums().await;
                     sender.send_replace(Arc::new(status));
                     tokio::time::sleep(EVERY).await;
                 }

@@ -81,4 +81,9 @@ impl Services {
     pub(crate) async fn tree(&self, filter: Option<&str>) -> Value {
         status::ask(&self.status, filter.map(str::to_owned), REPORT_WITHIN).await
     }
+
+    /// The same of the whole, without what each thread said.
+    pub(crate) async fn sums(&self) -> Value {
+        status::ask_for_sums(&self.status, REPORT_WITHIN).await
+    }
 }

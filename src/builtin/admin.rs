@@ -9,8 +9,9 @@
 //! - [`findings`]: what is wrong, in words;
 //! - [`sections`]: all else, one file for each section; [`table`]: what a section is made of; [`words`]: figures as
 //!   people read them;
-//! - [`live`]: the page follows the status.
+//! - [`live`]: the page follows the status; [`acts`]: where an operator acts.
 
+mod acts;
 mod findings;
 mod live;
 pub(super) mod page;
@@ -71,8 +72,8 @@ async fn tree(
         }
         Some(_) => return Err(Error::new(400, "`format` is `html` or `json`")),
     };
-    was.response.update("vary", "Accept");
     if !wants_page {
+        was.response.update("vary", "Accept");
         return shown(&was, filter).await;
     }
     let view = PageView::read(filter, &sort, q, refresh.as_deref())?;

@@ -84,3 +84,29 @@ pub(super) async fn asset(name: String) -> Result<Response> {
         .header("X-Content-Type-Options", "nosniff")
         .body(file.text.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// The colours of the palettes: that of light, and that of dark.
+    fn palettes(style: &'static str) -> Vec<BTreeMap<&'static str, &'static str>> {
+        let blocks = style.split(":root {").skip(1).map(|rest| rest.split('}').next().unwrap_or_default());
+        let colour = |line: &'static str| line.trim().strip_prefix("--")?.split_once(": ");
+        blocks.map(|block| block.split(';').filter_map(colour).collect()).collect()
+    }
+
+    #[test]
+    fn the_demo_has_the_palette_of_the_server_s_own_pages() {
+        let (own, demo) = (palettes(BASE_STYLE), palettes(include_str!("../../static/demo.css")));
+        assert_eq!((own.len(), demo.len()), (2, 2));
+        for (own, demo) in own.iter().zip(&demo) {
+            assert!(demo.len() > 9, "{demo:?}");
+            let others: Vec<_> = demo.iter().filter(|(name, colour)| own.get(*name) != Some(colour)).collect();
+            assert!(others.is_empty(), "{others:?}");
+        }
+        assert_eq!(ICON, include_str!("../../static/icon.svg"));
+    }
+}

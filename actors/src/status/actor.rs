@@ -20,8 +20,9 @@ use crate::kit::report::ActorReport;
 use crate::kit::{ActorRef, Answers, Responder};
 
 /// Time that the status actor may take beyond that of the other actors: for the way to other processes and the
-/// reckoning, to merge, and to list those that did not answer.
-const MERGE_RESERVE: Duration = Duration::from_millis(350);
+/// reckoning, which have bounds of their own, and to merge, which of thousands of members on a busy machine takes its
+/// time. Late is better than nothing.
+const MERGE_RESERVE: Duration = Duration::from_secs(2);
 
 /// Asks for the status of the instance. The message's own deadline must be later than `within`; [`ask`] sets it so.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Ask {
     pub filter: Option<String>,
     /// How long an actor may take to answer.
     pub within: Duration,
+    /// Whether what each thread said is wanted beside the sums: of a thousand members that is most of the work.
+    pub has_threads: bool,
 }
 
 /// The one slot of an [`Ask`], as "not sent".
@@ -41,8 +44,17 @@ pub fn slots() -> Vec<ActorReport> {
 
 /// Asks for the status and waits for it: the whole tree, or the part that the filter selects.
 pub async fn ask(actor: &ActorRef<StatusActor>, filter: Option<String>, within: Duration) -> Value {
-    let until = Instant::now() + within + MERGE_RESERVE;
-    let replies = actor.ask(Ask { filter, within }, slots(), None, until);
+    told(actor, Ask { filter, within, has_threads: true }).await
+}
+
+/// The same of the whole, without what each thread said.
+pub async fn ask_for_sums(actor: &ActorRef<StatusActor>, within: Duration) -> Value {
+    told(actor, Ask { filter: None, within, has_threads: false }).await
+}
+
+async fn told(actor: &ActorRef<StatusActor>, question: Ask) -> Value {
+    let until = Instant::now() + question.within + MERGE_RESERVE;
+    let replies = actor.ask(question, slots(), None, until);
     replies.all(until).await.pop().map_or(Value::Nil, |report| report.0)
 }
 
@@ -139,11 +151,12 @@ impl Answers<Ask> for StatusActor {
 
     fn answer(
         &mut self,
-        Ask { filter, within }: Ask,
+        Ask { filter, within, has_threads }: Ask,
         responder: Responder<ActorReport>,
     ) -> impl Future<Output = ()> + 'static {
         let (asking, about, siblings) = (self.asking.clone(), self.about.clone(), self.siblings.clone());
         async move {
+            let begun = Instant::now();
             let actors = asking.registry.actors();
             let wanted = match filter.as_deref().map(|filter| asking.found(filter, &actors).ok_or(filter)).transpose() {
                 Ok(wanted) => wanted,
@@ -160,7 +173,7 @@ impl Answers<Ask> for StatusActor {
             if let (Some(siblings), None) = (&siblings, &wanted) {
                 siblings.note(&own);
             }
-            let whole = tree::whole(&about, &own, others.as_ref());
+            let whole = tree::whole(&about, &own, others.as_ref(), (begun, has_threads));
             responder.put(
                 0,
                 ActorReport(Value::Map(match wanted {

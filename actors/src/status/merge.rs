@@ -150,18 +150,36 @@ fn value(name: &str, values: &[&Value], summing: bool) -> Value {
 }
 
 fn map(maps: &[&Map], summing: bool) -> Map {
-    let mut merged: Vec<(Arc<str>, Value)> = Vec::new();
-    for name in names(maps.iter().flat_map(|map| map.0.iter().map(|(name, _)| name))) {
-        let of_name: Vec<&Value> = maps.iter().filter_map(|map| map.get(&name)).collect();
-        match (&*name, of_name.last()) {
-            ("shared", Some(Value::Map(shared))) => merged.extend(shared.0.iter().cloned()),
-            _ => {
-                let mean = if name.starts_with("mean") { mean(&name, maps) } else { None };
-                merged.push((name.clone(), mean.unwrap_or_else(|| value(&name, &of_name, summing))));
-            }
+    let mut merged: Vec<(Arc<str>, Value)> = Vec::with_capacity(maps.first().map_or(0, |map| map.0.len()));
+    let mut add = |name: &Arc<str>, of_name: &[&Value]| match (&**name, of_name.last()) {
+        ("shared", Some(Value::Map(shared))) => merged.extend(shared.0.iter().cloned()),
+        _ => {
+            let mean = if name.starts_with("mean") { mean(name, maps) } else { None };
+            merged.push((name.clone(), mean.unwrap_or_else(|| value(name, of_name, summing))));
+        }
+    };
+    if let Some((first, others)) = maps.split_first()
+        && others.iter().all(|other| are_named_alike(first, other))
+    {
+        // Threads report alike, and there may be thousands of members: no name has to be looked for.
+        let mut of_name = Vec::with_capacity(maps.len());
+        for (at, (name, _)) in first.0.iter().enumerate() {
+            of_name.clear();
+            of_name.extend(maps.iter().map(|map| &map.0[at].1));
+            add(name, &of_name);
+        }
+    } else {
+        for name in names(maps.iter().flat_map(|map| map.0.iter().map(|(name, _)| name))) {
+            let of_name: Vec<&Value> = maps.iter().filter_map(|map| map.get(&name)).collect();
+            add(&name, &of_name);
         }
     }
     Map(merged)
+}
+
+/// Whether two maps have the same names in the same order.
+fn are_named_alike(one: &Map, other: &Map) -> bool {
+    one.0.len() == other.0.len() && one.0.iter().zip(&other.0).all(|((one, _), (other, _))| one == other)
 }
 
 /// The overall mean, if every map has the count behind its own mean.

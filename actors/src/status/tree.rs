@@ -1,7 +1,7 @@
 //! The tree that is shown: what the processes of the instance know, as one.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use skitai_wire::{Map, Value};
 
@@ -20,15 +20,22 @@ struct Processes<'s> {
     answered: Vec<&'s Snapshot>,
     /// Trees of counters, of those that are silent or have ended.
     counted: Vec<&'s Value>,
+    /// Whether what each thread said is shown beside the sums.
+    has_threads: bool,
 }
 
 /// The whole tree, in the order of [`TOP`].
-pub(super) fn whole(about: &Value, own: &Snapshot, others: Option<&FromSiblings>) -> Map {
+pub(super) fn whole(
+    about: &Value,
+    own: &Snapshot,
+    others: Option<&FromSiblings>,
+    (begun, has_threads): (Instant, bool),
+) -> Map {
     let siblings = || others.into_iter().flat_map(|others| &others.processes).filter(|other| other.pid != own.pid);
     let answered = std::iter::once(own).chain(siblings().filter_map(|sibling| sibling.snapshot.as_ref())).collect();
     let silent = siblings().filter(|sibling| sibling.snapshot.is_none()).map(|sibling| &sibling.counted);
     let counted = silent.chain(others.map(|others| &others.ended)).collect();
-    let processes = Processes { answered, counted };
+    let processes = Processes { answered, counted, has_threads };
     let paths = processes.paths();
     let several = |top: &str| {
         let named = paths.iter().filter(|path| path.top == top);
@@ -38,7 +45,8 @@ pub(super) fn whole(about: &Value, own: &Snapshot, others: Option<&FromSiblings>
     let mut tree: Vec<(Arc<str>, Value)> = Vec::new();
     for top in TOP {
         let value = match top {
-            "about" => at_this_moment(about),
+            // Made at last, because it says how long all of it took.
+            "about" => Value::Nil,
             "process" => own.facts.clone(),
             "processes" => match others {
                 Some(others) => of_instance(own, others),
@@ -70,14 +78,19 @@ pub(super) fn whole(about: &Value, own: &Snapshot, others: Option<&FromSiblings>
         };
         tree.push((Arc::from(top), value));
     }
+    if let Some((_, first)) = tree.first_mut() {
+        *first = at_this_moment(about, begun);
+    }
     Map(tree)
 }
 
-/// What is known of the server, with the moment of this tree, in seconds since 1970.
-fn at_this_moment(about: &Value) -> Value {
+/// What is known of the server, with the moment of this tree, in seconds since 1970, and how long it took to make.
+fn at_this_moment(about: &Value, begun: Instant) -> Value {
     let mut pairs = about.as_map().map(|map| map.0.clone()).unwrap_or_default();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     pairs.push((Arc::from("at"), Value::Int(now.as_secs().cast_signed())));
+    let took = (begun.elapsed().as_secs_f64() * 1e4).round() / 10.0;
+    pairs.push((Arc::from("took_ms"), Value::Double(took)));
     Value::Map(Map(pairs))
 }
 
@@ -166,8 +179,10 @@ impl<'s> Processes<'s> {
             Value::Nil => {}
             other => pairs.push((Arc::from("told"), other)),
         }
-        let by_thread = of_path.iter().map(|(pid, heard)| entry(*pid, heard, false)).collect();
-        pairs.push((Arc::from("by_thread"), Value::List(by_thread)));
+        if self.has_threads {
+            let by_thread = of_path.iter().map(|(pid, heard)| entry(*pid, heard, false)).collect();
+            pairs.push((Arc::from("by_thread"), Value::List(by_thread)));
+        }
         Value::Map(Map(pairs))
     }
 
@@ -201,7 +216,11 @@ impl<'s> Processes<'s> {
 
     /// What processes tell as one, with what others had counted of the same.
     fn with_counted(&self, told: &[Value], place: impl Fn(&'s Value) -> Option<&'s Value>) -> Value {
-        let now = merged(&told.iter().collect::<Vec<_>>());
+        let now = match told {
+            // It was merged already, of its threads.
+            [one] => one.clone(),
+            several => merged(&several.iter().collect::<Vec<_>>()),
+        };
         let counted = self.counted.iter().filter_map(|counted| still_there(place(counted)?, &now));
         let counted: Vec<Value> = counted.collect();
         if counted.is_empty() { now } else { merged(&std::iter::once(&now).chain(&counted).collect::<Vec<_>>()) }

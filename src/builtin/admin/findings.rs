@@ -62,9 +62,9 @@ fn section(source: &PageSource<'_>, part: &'static str, id: &str) -> (&'static s
 }
 
 fn of_members(source: &PageSource<'_>, found: &mut Vec<Finding>) {
-    for (top, prefix) in [("clusters", "cluster"), ("databases", "db")] {
+    for (top, prefix, part) in [("clusters", "cluster", "members"), ("databases", "db", "databases")] {
         for (name, told) in pairs(&source.tree[top]) {
-            let link = || (prefix, source.view.filtered_address(&format!("{prefix}:{name}")));
+            let link = || (part, source.view.filtered_address(&format!("{prefix}:{name}")));
             let out: Vec<&Value> = items(&told["members"]).filter(|member| !members::takes_part(member)).collect();
             if !out.is_empty() {
                 let all = told["members"].len();

@@ -22,7 +22,7 @@ pub(super) async fn events(
     let view = PageView::read(filter, &sort, q, refresh.as_deref())?;
     if view.filter.is_some() {
         // A part that there is not is said at once, not in the middle of a stream.
-        super::part_of(&was.status(None).await, &view)?;
+        super::part_of(&was.services().sums().await, &view)?;
     }
     let watch = was.watch_status().ok_or_else(|| {
         let text = format!("{WATCHERS} pages follow the status on this thread already; this one can be loaded anew");

@@ -35,7 +35,8 @@ impl DrawnPage {
     pub(super) fn of(was: &Was, status: &Value, view: &PageView) -> Result<DrawnPage> {
         let part = part_of(status, view)?;
         let now = status["about"]["at"].as_i64().unwrap_or_else(words::now);
-        let source = PageSource { tree: status, part: &part, view, now, restart_needed: was.restart_needed() };
+        let (may_act, restart_needed) = (was.is_known_admin(), was.restart_needed());
+        let source = PageSource { tree: status, part: &part, view, now, may_act, restart_needed };
         let draw = |section: &PageSection| -> Result<DrawnSection> {
             let html = Page::new("section.html").with("section", section).render(was)?;
             Ok(DrawnSection { id: section.id, title: section.title, html })
@@ -57,7 +58,7 @@ pub(super) fn is_there(status: &Value) -> bool {
 
 /// The reply to a browser.
 pub(super) async fn page(was: &Was, view: &PageView, done: Option<&str>) -> Result<Response> {
-    let status = was.status(None).await;
+    let status = was.services().sums().await;
     if !is_there(&status) {
         return Err(Error::new(503, "the status did not come in time; the processes may be too busy").retry_after(1));
     }
@@ -75,7 +76,7 @@ pub(super) async fn page(was: &Was, view: &PageView, done: Option<&str>) -> Resu
         .with("refresh", view.refresh)
         .with("whole", view.whole_address())
         .with("all_rows", view.unsearched_address())
-        .with("done", done.and_then(|id| act_of(&status, id)));
+        .with("done", done.and_then(|id| sections::audit::outcome_of(&status, id)));
     written(was, 200, page, &status)
 }
 
@@ -96,6 +97,7 @@ fn written(was: &Was, code: u16, page: Page, status: &Value) -> Result<Response>
         .header("Content-Type", "text/html; charset=utf-8")
         .header("Cache-Control", "no-store")
         .header("Content-Security-Policy", POLICY)
+        .header("Vary", "Accept")
         .header("X-Content-Type-Options", "nosniff")
         .header("X-Frame-Options", "DENY")
         .header("Referrer-Policy", "same-origin")
@@ -105,10 +107,4 @@ fn written(was: &Was, code: u16, page: Page, status: &Value) -> Result<Response>
 /// Whether the page of the methods is there.
 fn has_methods(status: &Value) -> bool {
     ["/status/methods", "/status/methods/"].iter().any(|path| !status["apps"][*path].is_nil())
-}
-
-/// What an operator has done, as the record of it says: an address alone is no proof.
-fn act_of(status: &Value, id: &str) -> Option<String> {
-    let act = sections::items(&status["acts"]).find(|act| act["id"].as_str() == Some(id))?;
-    Some(words::text(&act["text"]))
 }

@@ -5,6 +5,7 @@
 
 mod actors;
 mod apps;
+pub(super) mod audit;
 pub(super) mod certificates;
 mod configuration;
 pub(super) mod databases;
@@ -31,6 +32,8 @@ pub(super) struct PageSource<'t> {
     pub(super) view: &'t PageView,
     /// The moment of the status, in seconds since 1970.
     pub(super) now: i64,
+    /// Whether the reader may act.
+    pub(super) may_act: bool,
     /// Keys of the configuration that have changed and wait for a restart.
     pub(super) restart_needed: &'t [String],
 }
@@ -39,7 +42,7 @@ pub(super) struct PageSource<'t> {
 type MakeSection = fn(&PageSource<'_>) -> Option<PageSection>;
 
 /// All sections in their order, with the parts of the status that each is of.
-const SECTIONS: [(&[&str], MakeSection); 12] = [
+const SECTIONS: [(&[&str], MakeSection); 13] = [
     (
         &["about", "process", "processes", "threads", "requests", "connections", "queue", "held", "history"],
         instance::section,
@@ -53,12 +56,13 @@ const SECTIONS: [(&[&str], MakeSection); 12] = [
     (&["actors", "others"], actors::section),
     (&["apps", "objects"], apps::section),
     (&["certificates"], certificates::section),
+    (&["audit"], audit::section),
     (&["config"], configuration::section),
     (&["log"], log::section),
 ];
 
 /// All tables that an address can sort.
-pub(super) const TABLES: [&TableSpec; 17] = [
+pub(super) const TABLES: [&TableSpec; 18] = [
     &instance::PROCESSES,
     &instance::REFUSED,
     &routes::ROUTES,
@@ -74,6 +78,7 @@ pub(super) const TABLES: [&TableSpec; 17] = [
     &apps::MOUNTS,
     &apps::OBJECTS,
     &certificates::CERTIFICATES,
+    &audit::ACTS,
     &configuration::KEYS,
     &log::LINES,
 ];

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
+use super::acts::ActLink;
 use super::view::{PageView, SortOrder};
 use super::words;
 
@@ -75,6 +76,8 @@ pub(super) struct PageCell {
     /// More of it, smaller.
     note: Option<String>,
     link: Option<String>,
+    /// What an operator may do about it.
+    acts: Vec<ActLink>,
     /// `good`, `bad`, `warn` or `idle`: each has a sign beside its colour.
     mark: Option<&'static str>,
     is_code: bool,
@@ -178,6 +181,12 @@ impl PageCell {
     }
 
     #[must_use]
+    pub(super) fn acts(mut self, acts: Vec<ActLink>) -> PageCell {
+        self.acts = acts;
+        self
+    }
+
+    #[must_use]
     pub(super) fn mark(mut self, mark: &'static str) -> PageCell {
         self.mark = Some(mark);
         self
@@ -202,6 +211,11 @@ impl PageCell {
     pub(super) fn spark(mut self, spark: Option<Sparkline>) -> PageCell {
         self.spark = spark;
         self
+    }
+
+    /// Whether nothing stands in it.
+    fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.note.is_none()
     }
 
     /// Whether a searched word, in small letters, stands in it.
@@ -279,7 +293,19 @@ impl PageTable {
         {
             (cell.label, cell.is_number) = (label, *is_number);
         }
-        let columns = spec.columns.iter().map(|ColumnSpec(word, label, is_number)| {
+        // A column of which nothing is known says nothing, unless it is what the reader asked for.
+        let is_shown: Vec<bool> = (0..spec.columns.len())
+            .map(|at| {
+                let is_sorted = sort.as_ref().is_some_and(|(column, _)| *column == spec.columns[at].0);
+                is_sorted || rows.is_empty() || rows.iter().any(|row| !row.cells[at].is_empty())
+            })
+            .collect();
+        for row in &mut rows {
+            let mut shown = is_shown.iter();
+            row.cells.retain(|_| shown.next() == Some(&true));
+        }
+        let shown = spec.columns.iter().zip(&is_shown).filter(|(_, is_shown)| **is_shown).map(|(column, _)| column);
+        let columns = shown.map(|ColumnSpec(word, label, is_number)| {
             let sorted = sort.as_ref().filter(|(column, _)| column == word).map(|(_, order)| *order);
             let usual = SortOrder::usual(*is_number);
             let next = sorted.map_or(usual, SortOrder::other);
@@ -329,6 +355,19 @@ mod tests {
         assert_eq!(names(&[("sort", "routes:route")]), ["/C", "/a", "/b"]);
         assert_eq!(names(&[("q", " c ")]), ["/C"], "in capitals or not");
         assert!(names(&[("q", "nothing like it")]).is_empty());
+    }
+
+    #[test]
+    fn a_column_of_which_nothing_is_known_is_left_out() {
+        static SHOWN: TableSpec = SPEC;
+        let labels = |p95, sort| {
+            let rows = vec![PageRow::new("/a", vec![PageCell::code("/a"), PageCell::millis(p95)])];
+            let table = PageTable::new(&SHOWN, "", rows, &PageView::of(&[("sort", sort)]));
+            (table.columns.iter().map(|column| column.label).collect::<Vec<_>>(), table.rows[0].cells.len())
+        };
+        assert_eq!(labels(Some(1.0), ""), (vec!["Route", "p95"], 2));
+        assert_eq!(labels(None, ""), (vec!["Route"], 1));
+        assert_eq!(labels(None, "routes:p95"), (vec!["Route", "p95"], 2), "it was asked for");
     }
 
     #[test]

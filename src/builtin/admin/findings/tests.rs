@@ -7,8 +7,14 @@ fn texts(status: &str) -> Vec<String> {
     let tree: Value = serde_json::from_str(status).expect("JSON");
     let view = PageView::default();
     let restart_needed = if tree["config"].is_nil() { Vec::new() } else { vec!["port".to_owned()] };
-    let source =
-        PageSource { tree: &tree, part: &tree, view: &view, now: 1_790_000_300, restart_needed: &restart_needed };
+    let source = PageSource {
+        tree: &tree,
+        part: &tree,
+        view: &view,
+        now: 1_790_000_300,
+        may_act: false,
+        restart_needed: &restart_needed,
+    };
     let (found, more) = all(&source);
     assert_eq!(more, 0);
     found.into_iter().map(|finding| format!("{} {}", finding.mark, finding.text)).collect()

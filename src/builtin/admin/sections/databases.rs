@@ -60,7 +60,7 @@ pub(super) fn section(source: &PageSource<'_>) -> Option<PageSection> {
         let (all, most) = (told["members"].len(), if is_whole { usize::MAX } else { SHOWN });
         let is_shown = |member: &&Value| is_whole || !takes_part(member) || is_full(member);
         let rows: Vec<PageRow> =
-            items(&told["members"]).filter(is_shown).take(most).map(|member| pool_row(member, source.now)).collect();
+            items(&told["members"]).filter(is_shown).take(most).map(|member| pool_row(name, member, source)).collect();
         let (count, id) = (rows.len(), format!("db-{name}"));
         let mut table = PageTable::named(&POOLS, id, format!("Pools of {}", shown(name)), rows, source.view);
         if count < all {
@@ -122,7 +122,8 @@ fn database_row(name: &str, told: &Value, source: &PageSource<'_>) -> PageRow {
 const STATEMENTS: &[&str] = &["ok", "failed", "timed_out", "cancelled"];
 const FAILED: &[&str] = &["failed", "timed_out", "not_sent"];
 
-fn pool_row(member: &Value, now: i64) -> PageRow {
+fn pool_row(cluster: &str, member: &Value, source: &PageSource<'_>) -> PageRow {
+    let now = source.now;
     let node = words::text(&member["node"]);
     let connections = &member["connections"];
     let (open, limit) = (words::number(&connections["open"]), words::number(&connections["limit"]));
@@ -133,7 +134,7 @@ fn pool_row(member: &Value, now: i64) -> PageRow {
         node.clone(),
         vec![
             PageCell::code(node).note(words::text(&member["kind"])),
-            state(member, now),
+            state(cluster, member, source),
             PageCell::moment(words::latest(&member["since"]), now),
             PageCell::count(open).note(format!("of {}", words::count(limit))),
             PageCell::count(in_use).bar(in_use, limit).mark_if("bad", is_full(member)),

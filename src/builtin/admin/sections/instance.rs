@@ -5,13 +5,13 @@ use super::{PageSource, items};
 use crate::builtin::admin::table::{
     ColumnSpec, PageCell, PageFact, PageRow, PageSection, PageTable, Sparkline, TableSpec,
 };
-use crate::builtin::admin::words;
+use crate::builtin::admin::{acts, words};
 use crate::prelude::*;
 
 pub(super) const PROCESSES: TableSpec = TableSpec {
     id: "processes",
     columns: &[
-        ColumnSpec("process", "Process", true),
+        ColumnSpec("process", "Process", false),
         ColumnSpec("slot", "Slot", true),
         ColumnSpec("state", "State", false),
         ColumnSpec("generation", "Generation", true),
@@ -79,7 +79,8 @@ fn facts(source: &PageSource<'_>) -> Vec<PageFact> {
     let failed = words::number(&requests["5xx"]);
     let queue = &tree["queue"];
     let (busy, threads) = (words::number(&queue["in_use"]), words::number(&queue["limit"]));
-    vec![
+    let operate = source.may_act.then(|| PageFact::new("For operators", PageCell::default().acts(acts::of_instance())));
+    let figures = [
         PageFact::new(
             "Requests a second",
             drawn("Requests a second", minutes.per_second("requests"), words::rate)
@@ -111,7 +112,8 @@ fn facts(source: &PageSource<'_>) -> Vec<PageFact> {
                 .bar(busy, threads),
         ),
         PageFact::new("Partial answers", PageCell::count(words::number(&requests["partial"]))),
-    ]
+    ];
+    figures.into_iter().chain(operate).collect()
 }
 
 /// The processes that are there: one alone, or those of the instance.

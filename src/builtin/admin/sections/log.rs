@@ -8,7 +8,7 @@ use crate::prelude::*;
 pub(super) const LINES: TableSpec = TableSpec {
     id: "log",
     columns: &[
-        ColumnSpec("time", "Time", true),
+        ColumnSpec("time", "Time", false),
         ColumnSpec("level", "Level", false),
         ColumnSpec("process", "Process", true),
         ColumnSpec("line", "Line", false),

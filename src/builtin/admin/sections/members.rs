@@ -2,7 +2,7 @@
 
 use super::{PageSource, items, pairs};
 use crate::builtin::admin::table::{ColumnSpec, PageCell, PageRow, PageSection, PageTable, TableSpec};
-use crate::builtin::admin::words;
+use crate::builtin::admin::{acts, words};
 use crate::prelude::*;
 
 pub(super) const CLUSTERS: TableSpec = TableSpec {
@@ -58,7 +58,7 @@ pub(super) fn section(source: &PageSource<'_>) -> Option<PageSection> {
         let all = told["members"].len();
         let most = if is_whole { usize::MAX } else { SHOWN };
         let shown = items(&told["members"]).filter(|member| is_whole || !takes_part(member)).take(most);
-        let rows: Vec<PageRow> = shown.map(|member| member_row(member, source.now)).collect();
+        let rows: Vec<PageRow> = shown.map(|member| member_row(name, member, source)).collect();
         let (count, id) = (rows.len(), format!("cluster-{name}"));
         let mut table = PageTable::named(&MEMBERS, id, format!("Members of @{name}"), rows, source.view);
         if count < all {
@@ -111,14 +111,15 @@ fn cluster_row(name: &str, told: &Value, source: &PageSource<'_>) -> PageRow {
     )
 }
 
-fn member_row(member: &Value, now: i64) -> PageRow {
+fn member_row(cluster: &str, member: &Value, source: &PageSource<'_>) -> PageRow {
+    let now = source.now;
     let node = words::text(&member["node"]);
     let time = |name: &str| PageCell::millis(words::measure(&member[name]));
     PageRow::new(
         node.clone(),
         vec![
             PageCell::code(node),
-            state(member, now),
+            state(cluster, member, source),
             PageCell::moment(words::latest(&member["since"]), now),
             PageCell::count(failed(member, CALLS)),
             PageCell::count(failed(member, FAILED)),
@@ -133,8 +134,13 @@ fn member_row(member: &Value, now: i64) -> PageRow {
     )
 }
 
-/// What a member does, and why: in words, with a sign.
-pub(super) fn state(member: &Value, now: i64) -> PageCell {
+/// What a member does, and why: in words, with a sign, and what may be done about it.
+pub(super) fn state(cluster: &str, member: &Value, source: &PageSource<'_>) -> PageCell {
+    let acts = if source.may_act { acts::of_member(cluster, member) } else { Vec::new() };
+    in_words(member, source.now).acts(acts)
+}
+
+fn in_words(member: &Value, now: i64) -> PageCell {
     if let Some(word) = member["operator"]["word"].as_str() {
         let by = words::text(&member["operator"]["who"]);
         let since = words::latest(&member["operator"]["since"]).map(|at| words::moment(at, now)).unwrap_or_default();

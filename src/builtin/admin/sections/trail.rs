@@ -7,7 +7,7 @@ use crate::builtin::admin::words;
 pub(super) const TRAIL: TableSpec = TableSpec {
     id: "trail",
     columns: &[
-        ColumnSpec("time", "Time", true),
+        ColumnSpec("time", "Time", false),
         ColumnSpec("request", "Request", false),
         ColumnSpec("why", "Why", false),
         ColumnSpec("status", "Status", true),

@@ -3,6 +3,7 @@
 mod authority;
 mod identity;
 mod pem_file;
+mod roots;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ pub(crate) use authority::trusting;
 pub use authority::{Authority, NoAuthority};
 pub use identity::{Identity, NoIdentity};
 pub use pem_file::NoCertificates;
+pub(crate) use roots::public_roots;
 
 /// Which members a call addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -49,6 +49,20 @@ fn an_authority_of_ones_own_is_trusted_by_name_and_nobody_else() {
 }
 
 #[test]
+fn the_authorities_of_the_machine_are_trusted_beside_those_of_the_web() {
+    let member = tls_member();
+    let section = format!("[@trusted]\nmembers = localhost:{}\nssl = yes", member.port);
+    let ca = certificate("authority.pem").display().to_string();
+    let site = TestServer::site().section(&section).env("SSL_CERT_FILE", &ca).start();
+    let answer = &outcomes(&site, "trusted")[0];
+    assert_eq!((&answer["reason"], &answer["data"]), (&json!("ok"), &json!(["over TLS", "Mozart"])), "{answer:#}");
+    // One that is not there is told, and nobody is trusted for it.
+    let site = TestServer::site().section(&section).env("SSL_CERT_FILE", "/no/such/file").start();
+    assert_eq!(outcomes(&site, "trusted")[0]["reason"], "tls");
+    eventually("the log names it", || site.log().contains("SSL_CERT_FILE: /no/such/file cannot be read").then_some(()));
+}
+
+#[test]
 fn a_name_with_several_addresses_is_several_members() {
     let member = Member::start(Conduct::Fine("<int>1</int>"));
     let port = member.node().rsplit(':').next().unwrap().to_owned();

@@ -1,21 +1,21 @@
-//! Trusted roots: those of the web, or the authorities of a cluster. rustls with ring verifies the certificates;
-//! verification cannot be switched off.
+//! Trusted roots: those of the web and of this machine, or the authorities of a cluster. rustls with ring verifies the
+//! certificates; verification cannot be switched off.
 
 use std::sync::{Arc, OnceLock};
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
-use crate::spec::{Authority, Identity, trusting};
+use crate::spec::{Authority, Identity, public_roots, trusting};
 
 /// The TLS settings of a cluster, shared by its members on all threads.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsTrust(pub(super) Arc<ClientConfig>);
 
 impl TlsTrust {
-    /// The roots of the web.
+    /// The roots of the web and of this machine.
     pub(crate) fn web() -> TlsTrust {
         static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-        let make = || offering(trusting(web_roots()).with_no_client_auth());
+        let make = || offering(trusting(public_roots()).with_no_client_auth());
         TlsTrust(CONFIG.get_or_init(make).clone())
     }
 
@@ -27,13 +27,9 @@ impl TlsTrust {
     /// What a cluster says: its authorities, or the roots of the web; and who we are, for members that ask.
     pub(crate) fn of_cluster(authority: Option<&Authority>, identity: Option<&Identity>) -> TlsTrust {
         let Some(identity) = identity else { return authority.map_or_else(TlsTrust::web, TlsTrust::of) };
-        let roots = authority.map_or_else(web_roots, Authority::roots);
+        let roots = authority.map_or_else(public_roots, Authority::roots);
         TlsTrust(offering(identity.config(roots).expect("it was tried when it was read")))
     }
-}
-
-fn web_roots() -> RootCertStore {
-    actix_tls::connect::rustls_0_23::webpki_roots_cert_store()
 }
 
 /// Offers HTTP/1.1 only: with all calls on one HTTP/2 connection, a slow answer could hold up the others.

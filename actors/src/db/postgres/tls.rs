@@ -17,17 +17,17 @@ use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream}
 use tokio_rustls::TlsConnector;
 
 use super::lingering::poll_end;
-use crate::spec::{Authority, NoAuthority};
+use crate::spec::{Authority, NoAuthority, public_roots};
 
 /// The trusted roots of one member's connections.
 #[derive(Clone)]
 pub(super) struct PostgresTls(TlsConnector);
 
 impl PostgresTls {
-    /// Reads the roots from a PEM file, or takes the public web roots.
+    /// Reads the roots from a PEM file, or takes those of the web and of this machine.
     pub(super) fn new(roots: Option<&Path>) -> Result<PostgresTls, NoAuthority> {
         let store = match roots {
-            None => actix_tls::connect::rustls_0_23::webpki_roots_cert_store(),
+            None => public_roots(),
             Some(path) => Authority::read(path)?.roots(),
         };
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

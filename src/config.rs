@@ -85,7 +85,7 @@ pub use report::{Problem, Report, Severity};
 pub use routes::{MountLine, MountTarget, TargetError};
 pub use settings::{
     Declared, ForwardedHeader, Introspection, MetricsAccess, PartialAnswers, RouteLine, RouteTarget, ServerSettings,
-    Settings, TrustedProxies, Uploads,
+    Settings, TrustedProxies, Unwritable, Uploads,
 };
 pub(crate) use values::read_time;
 
@@ -156,6 +156,7 @@ fn parse_with(
 
     let instance = Path::new(file_name).file_stem().map_or("skitai".into(), |stem| stem.to_string_lossy());
     let mut server = server::server(&mut reading, section("server"), &instance);
+    server::rpc_into_server(&mut reading, section("rpc"), &mut server);
     certification::into_server(&mut reading, &sections, &mut server);
     proxy::into_server(&mut reading, &sections, &mut server);
     admin::into_server(&mut reading, &sections, &mut server);
@@ -293,7 +294,8 @@ fn unknown_section(section: &Section) -> Problem {
         match spelling::nearest(name, keys::SECTIONS.iter().copied()) {
             Some("routes") => "did you mean `[routes:line]`?".to_owned(),
             Some(near) => format!("did you mean `[{near}]`?"),
-            None => "the sections are [server], [routes:line], [mount /path], [certification], [proxy], [admin] and [@cluster]"
+            None => "the sections are [server], [routes:line], [mount /path], [rpc], [certification], [proxy], [admin], [otlp] \
+                     and [@cluster]"
                 .to_owned(),
         }
     };

@@ -24,10 +24,11 @@ use skitai_wire::{Value, json, xmlrpc};
 
 use self::files::path_in;
 use self::streaming::Streaming;
-use super::error::{Error, IntoError};
+use super::error::{Error, IntoError, code};
 use super::hooks::ErrorOverride;
 use super::routing::route::Work;
 use super::was::{Face, Was};
+use crate::config::Unwritable;
 
 /// A handler's result, ready for its face.
 #[derive(Debug)]
@@ -75,12 +76,28 @@ pub trait Reply {
 fn data<T: Serialize + ?Sized>(was: &Was, value: &T) -> Answer {
     let written = match was.face() {
         Face::Web | Face::JsonRpc => json::to_vec(value),
-        Face::XmlRpc => xmlrpc::write_response(value),
+        Face::XmlRpc => match xmlrpc::write_response(value) {
+            Ok(document) => Ok(document),
+            Err(error) => return without_form(was, value, &error),
+        },
     };
     match written {
         Ok(octets) => Answer::Data(octets.into()),
         Err(error) => Answer::Failed(Error::internal(error)),
     }
+}
+
+/// The answer for a value that XML-RPC has no form for: a control character in a text, NaN. The caller is told where it
+/// is, for it may be a member's, which nobody here has seen; or the site has such places replaced.
+fn without_form<T: Serialize + ?Sized>(was: &Was, value: &T, error: &skitai_wire::Error) -> Answer {
+    if was.unwritable() == Unwritable::Replace
+        && let Ok(document) = xmlrpc::write_response_replacing(value)
+    {
+        tracing::warn!(route = was.route().function, "replaced in an answer over XML-RPC: {error}");
+        return Answer::Data(document.into());
+    }
+    let error = Error::new(500, format!("the answer has no form in XML-RPC: {error}"));
+    Answer::Failed(error.with_code(code::INTERNAL))
 }
 
 /// Returns the value as its concrete type without a copy, or gives it back.

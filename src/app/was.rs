@@ -28,6 +28,7 @@ use super::services::Services;
 use super::sql::Sql;
 use super::trail::Trail;
 use super::trail::trace_context::TraceContext;
+use crate::config::Unwritable;
 use crate::ipc::messages::Wish;
 use crate::ipc::recorder::Announcement;
 
@@ -286,6 +287,11 @@ impl RequestContext {
     /// How the client speaks.
     pub fn face(&self) -> Face {
         self.face
+    }
+
+    /// What becomes of an answer that XML cannot carry.
+    pub(super) fn unwritable(&self) -> Unwritable {
+        self.services.site.server.unwritable
     }
 
     /// True for a route that takes GET: a page.

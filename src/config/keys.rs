@@ -72,7 +72,7 @@ pub enum KeyKind {
 }
 
 /// The sections of a conf other than clusters.
-pub const SECTIONS: &[&str] = &["server", "routes", "certification", "proxy", "admin", "otlp"];
+pub const SECTIONS: &[&str] = &["server", "routes", "rpc", "certification", "proxy", "admin", "otlp"];
 
 const HOUR: u64 = 60 * 60 * 1000;
 const DAY: u64 = 24 * HOUR;
@@ -256,6 +256,15 @@ pub(super) const TRACE_RING: Key = key(
     "1m",
     "bytes of records of slow, failed and partial requests, of all processes together; 0 keeps none",
 );
+
+pub(super) const UNWRITABLE: Key = key(
+    "unwritable",
+    KeyKind::Text,
+    "",
+    "what becomes of an answer over XML-RPC with a character that XML cannot carry: `fault` (if not given), which names \
+     its place to the caller, or `replace`: U+FFFD is sent in its place, and the log has a line",
+);
+
 pub(super) const METRICS: Key = key(
     "metrics",
     KeyKind::Text,
@@ -618,6 +627,9 @@ pub const PROXY_SECTION: &[Key] = &[
     FORWARDED_FOR,
 ];
 
+/// The keys of `[rpc]`.
+pub const RPC: &[Key] = &[UNWRITABLE];
+
 /// The keys of `[server]`.
 pub const SERVER: &[Key] = &[
     THREADS,
@@ -777,6 +789,7 @@ pub const DB_CLUSTER: &[Key] = &[
 /// Every table with the title of its section, for the test of the reference.
 pub const TABLES: &[(&str, &[Key])] = &[
     ("[server]", SERVER),
+    ("[rpc]", RPC),
     ("[certification]", CERTIFICATION),
     ("[mount /path]", MOUNT),
     ("[proxy]", PROXY_SECTION),
@@ -826,8 +839,9 @@ mod tests {
     const REFERENCE: &str = include_str!("../../docs/CONFIG.md");
 
     /// The heading in the reference for each of the [`TABLES`].
-    const HEADINGS: [&str; 7] = [
+    const HEADINGS: [&str; 8] = [
         "## `[server]`",
+        "## `[rpc]`",
         "## `[certification]`",
         "## `[mount /path]`",
         "## `[proxy]`",

@@ -1,5 +1,5 @@
-//! `[server]`, but for its keys about TLS, which are read in `certification`, and `proxy`, which is read with its
-//! section.
+//! `[server]` and `[rpc]`, but for its keys about TLS, which are read in `certification`, and `proxy`, which is read
+//! with its section.
 
 use skitai_actors::CoverageDetail;
 use skitai_actors::spec::Secret;
@@ -15,8 +15,8 @@ use super::password_hash::PasswordHash;
 use super::reading::{Reading, find};
 use super::report::Problem;
 use super::settings::{
-    ForwardedHeader, Introspection, MAX_BODIES, MetricsAccess, PartialAnswers, ServerSettings, TrustedProxies, Uploads,
-    cores, default_umask,
+    ForwardedHeader, Introspection, MAX_BODIES, MetricsAccess, PartialAnswers, ServerSettings, TrustedProxies,
+    Unwritable, Uploads, cores, default_umask,
 };
 
 /// The shortest key in bytes: a shorter one can be found by search.
@@ -77,6 +77,8 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         coverage_detail: coverage_detail(reading, section),
         max_batch: reading.count(section, &keys::MAX_BATCH),
         max_batch_answer: reading.count(section, &keys::MAX_BATCH_ANSWER),
+        // Its section is read by `rpc_into_server`.
+        unwritable: Unwritable::default(),
         introspection: introspection(reading, section),
         metrics: metrics(reading, section),
         slow: reading.time(section, &keys::SLOW),
@@ -297,6 +299,17 @@ fn introspection(reading: &mut Reading<'_>, section: Option<&Section>) -> Intros
     let known = [("admin", Introspection::Admin), ("public", Introspection::Public), ("off", Introspection::Off)];
     let expected = "expected `admin`, `public` or `off`";
     reading.named(&keys::INTROSPECTION, given(section, &keys::INTROSPECTION), &known, expected).unwrap_or_default()
+}
+
+/// Reads `[rpc]`.
+pub(super) fn rpc_into_server(reading: &mut Reading<'_>, section: Option<&Section>, server: &mut ServerSettings) {
+    if let Some(section) = section {
+        reading.check_keys(section, keys::RPC);
+    }
+    let known = [("fault", Unwritable::Fault), ("replace", Unwritable::Replace)];
+    let value = given(section, &keys::UNWRITABLE);
+    let read = reading.named(&keys::UNWRITABLE, value, &known, "expected `fault` or `replace`");
+    server.unwritable = read.unwrap_or_default();
 }
 
 fn metrics(reading: &mut Reading<'_>, section: Option<&Section>) -> MetricsAccess {

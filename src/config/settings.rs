@@ -102,6 +102,8 @@ pub struct ServerSettings {
     pub max_batch: usize,
     /// Largest answer of a batch or a `system.multicall`, in bytes.
     pub max_batch_answer: usize,
+    /// What becomes of an answer that XML cannot carry.
+    pub unwritable: Unwritable,
     /// The clients that may list the methods.
     pub introspection: Introspection,
     /// From when on a request is slow.
@@ -204,6 +206,16 @@ pub enum Introspection {
     Public,
     /// None.
     Off,
+}
+
+/// What becomes of an answer over XML-RPC with a character that XML cannot carry (`unwritable` of `[rpc]`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unwritable {
+    /// The caller gets a fault that names the place.
+    #[default]
+    Fault,
+    /// U+FFFD takes its place, and the log has a line.
+    Replace,
 }
 
 /// The clients that may read `/metrics` (`metrics`).
@@ -335,6 +347,7 @@ impl Default for ServerSettings {
             coverage_detail: None,
             max_batch: default_count(&keys::MAX_BATCH),
             max_batch_answer: default_count(&keys::MAX_BATCH_ANSWER),
+            unwritable: Unwritable::default(),
             introspection: Introspection::default(),
             metrics: MetricsAccess::default(),
             slow: Duration::from_secs(1),

@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use crate::harness::{Reply, TestServer, call, curl, python};
+use crate::harness::{Reply, TestServer, call, curl, eventually, python};
 
 const XML: &str = "text/xml";
 const JSON: &str = "application/json";
@@ -276,4 +276,35 @@ fn a_call_of_json_rpc_that_went_to_a_page_is_told_where_to_go() {
     site.post("/defaults", JSON, r#"{"jsonrpc":"2.0","method":"x","needed":1}"#).expect_code(200);
     assert_eq!(demo.post("/add", JSON, r#"{"method":"x","a":1,"b":2}"#).expect_code(200).text(), "3");
     assert_eq!(demo.post("/add", JSON, r#"{"jsonrpc":"2.0","a":1,"b":2}"#).expect_code(200).text(), "3");
+}
+
+#[test]
+fn what_xml_cannot_carry_is_told_with_its_place_or_replaced() {
+    let list = |texts: &[&[u8]]| {
+        let values: Vec<u8> = texts.iter().flat_map(|text| [b"<value>", *text, b"</value>"].concat()).collect();
+        let begin = b"<methodCall><methodName>echo</methodName><params><param><value><array><data>";
+        [&begin[..], &values, b"</data></array></value></param></params></methodCall>"].concat()
+    };
+    let demo = TestServer::demo().start();
+    for (sent, point) in [(&b"a\x01b"[..], "U+0001"), (b"\x0b", "U+000B"), (b"a\xef\xbf\xbf", "U+FFFF")] {
+        let text = demo.post("/RPC2", XML, list(&[b"good", sent])).expect_code(200).text();
+        assert!(text.contains("<int>-32603</int>") && text.contains(point) && text.contains("[1]"), "{text}");
+        let text = demo.post("/RPC2", XML, echo("", sent)).expect_code(200).text();
+        assert!(text.contains("<fault>") && text.contains(point), "{text}");
+    }
+    // In JSON nothing fails.
+    let call = call::json("echo", &serde_json::json!(["a\u{1}b"]));
+    assert_eq!(demo.post("/rpc3", JSON, call).expect_code(200).json()["result"], "a\u{1}b");
+    let demo = TestServer::demo().section("[rpc]\nunwritable = replace").start();
+    assert_eq!(text_of(demo.post("/RPC2", XML, echo("", b"a\x01b"))), "a\u{fffd}b");
+    let text = demo.post("/RPC2", XML, list(&[b"good", b"\x0b"])).expect_code(200).text();
+    assert!(text.contains("good") && text.contains('\u{fffd}') && !text.contains("<fault>"), "{text}");
+    eventually("the log has the place", || demo.log().contains("[1]: the character U+000B").then_some(()));
+    assert_eq!(text_of(demo.post("/RPC2", XML, echo("", "모 < \t".replace('<', "&lt;").as_bytes()))), "모 &lt; \t");
+    // NaN and infinities of a peer are refused with their place, in every protocol.
+    let number = "<methodCall><methodName>echo</methodName><params><param><value><double>nan</double></value></param></params></methodCall>";
+    let text = demo.post("/RPC2", XML, number).expect_code(200).text();
+    assert!(text.contains("params/param[1]/value/double: not a finite number"), "{text}");
+    let answer = demo.post("/rpc3", JSON, r#"{"jsonrpc":"2.0","id":1,"method":"echo","params":[NaN]}"#).json();
+    assert_eq!(answer["error"]["code"], -32700, "{answer}");
 }

@@ -3,7 +3,7 @@
 //! Reading: `source` (bytes to text: byte order mark, the header's charset, declared encoding), `parse` (quick-xml's
 //! events into a `structure`, a stack of `frame`s), `fast_path` (reads the common form without events), `scalar` (the
 //! text of one typed element). Writing: `serialize` (serde directly to XML, without an intermediate value), `escape`,
-//! `write` (the documents around it).
+//! `write` (the documents around it), `replace` (for answers with characters that XML cannot carry).
 //!
 //! Accepted: values without a type; `i1 i2 i4 i8 int biginteger float bigdecimal`; `true`, `false` and spaces in
 //! booleans; any attribute on any element and any prefix before its name (`ex:nil`), both ignored; every form of
@@ -18,6 +18,7 @@ mod escape;
 mod fast_path;
 mod frame;
 mod parse;
+mod replace;
 mod root;
 mod scalar;
 mod serialize;
@@ -30,6 +31,7 @@ mod write;
 use crate::Value;
 
 pub use parse::{parse_call, parse_call_in, parse_response, parse_response_in};
+pub use replace::write_response_replacing;
 pub use root::is_other_document;
 pub use write::{write_call, write_fault, write_response, write_value};
 

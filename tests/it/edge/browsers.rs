@@ -134,7 +134,7 @@ fn no_browser_guesses_the_type_of_an_answer() {
         ("data", site.get("/defaults?needed=1").expect_code(200)),
         ("a page", site.get("/path/x").expect_code(200)),
         ("a file", site.get("/notes/note.txt").expect_code(200)),
-        ("no such page", site.get("/nothing").expect_code(404)),
+        ("no such page", site.get("/no-such-page").expect_code(404)),
         ("no such argument", site.get("/defaults").expect_code(400)),
         ("a wrong method", site.ask("DELETE", "/defaults", &[], b"").expect_code(405)),
         ("options", site.ask("OPTIONS", "/RPC2", &[], b"").expect_code(204)),

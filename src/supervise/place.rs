@@ -1,7 +1,7 @@
 //! The files of a running instance in its folder `var`: `NAME.pid`, which is locked as long as the instance runs, and
 //! `NAME.sock`, on which it takes commands.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, FileType, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -89,19 +89,17 @@ impl Place {
                 .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
                 .open(&path)
         };
-        let mut file = safely(identity, &path, open).map_err(failed)?;
-        let is = file.metadata().map_err(failed)?.file_type();
-        if !is.is_file() {
-            let error = io::Error::other(format!("it is {}", plain_file::word(is)));
-            return Err(PlaceError::Io { path, error, help: "remove it: the instance makes a file there" });
-        }
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
+        let mut file = match locked(&path, || safely(identity, &path, open)) {
+            Ok(file) => file,
+            Err(NotLocked::Held(file)) => {
                 return Err(PlaceError::Runs { name: self.name.clone(), pid: pid_in(&file) });
             }
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
+            Err(NotLocked::OtherKind(is)) => {
+                let error = io::Error::other(format!("it is {}", plain_file::word(is)));
+                return Err(PlaceError::Io { path, error, help: "remove it: the instance makes a file there" });
+            }
+            Err(NotLocked::Io(error)) => return Err(failed(error)),
+        };
         let was_left = file.metadata().is_ok_and(|metadata| metadata.len() > 0);
         // On a full disk the lock still works, and the number is a courtesy.
         let written =
@@ -192,6 +190,43 @@ impl Place {
     }
 }
 
+/// Why a pid file is not ours.
+#[derive(Debug)]
+enum NotLocked {
+    /// Another instance has it.
+    Held(File),
+    /// It is no file.
+    OtherKind(FileType),
+    Io(io::Error),
+}
+
+impl From<io::Error> for NotLocked {
+    fn from(error: io::Error) -> NotLocked {
+        NotLocked::Io(error)
+    }
+}
+
+/// Opens and locks the file at a path. An instance that ends removes its file, which this one may have opened a moment
+/// before: a lock on that would keep nobody out. So it is opened again until what is locked is what is there.
+fn locked(path: &Path, open: impl Fn() -> io::Result<File>) -> Result<File, NotLocked> {
+    loop {
+        let file = open()?;
+        let opened = file.metadata()?;
+        if !opened.is_file() {
+            return Err(NotLocked::OtherKind(opened.file_type()));
+        }
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(NotLocked::Held(file)),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let number = |of: &Metadata| (of.dev(), of.ino());
+        if path.symlink_metadata().is_ok_and(|there| number(&there) == number(&opened)) {
+            return Ok(file);
+        }
+    }
+}
+
 /// The process id in a pid file: the digits that it begins with.
 fn pid_in(file: &File) -> String {
     let mut octets = Vec::new();
@@ -205,5 +240,34 @@ fn safely<T>(identity: Option<&Identity>, path: &Path, open: impl FnOnce() -> io
     match identity {
         Some(identity) => identity.open_safely(path, open),
         None => open(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// The other instance ends between our opening of its file and our lock.
+    #[test]
+    fn a_lock_is_on_the_file_that_is_there() {
+        let folder = std::env::temp_dir().join(format!("skitai-place-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join("site.pid");
+        let opened = Cell::new(0);
+        let open = || {
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+            opened.set(opened.get() + 1);
+            if opened.get() == 1 {
+                fs::remove_file(&path)?;
+            }
+            Ok(file)
+        };
+        let first = locked(&path, open).expect("it is free");
+        assert_eq!(opened.get(), 2);
+        assert!(matches!(locked(&path, open), Err(NotLocked::Held(_))), "and nobody else has it");
+        drop(first);
+        fs::remove_dir_all(&folder).expect("it is ours");
     }
 }

@@ -14,7 +14,6 @@ use skitai_wire::{Map, Value};
 use time::OffsetDateTime;
 
 use super::log::one_line;
-use super::plain_file;
 
 /// The newest entries that are kept in memory.
 pub(crate) const NEWEST: usize = 50;
@@ -187,9 +186,9 @@ pub(crate) struct AuditLog {
 }
 
 impl AuditLog {
-    /// The log of this file, which is opened at the first entry.
-    pub(crate) fn at(path: &Path) -> AuditLog {
-        AuditLog::resumed(path, AuditTail::of(newest(path)))
+    /// The log of this file, which is opened for appending at the first entry; `read` opens it for a look at its end.
+    pub(crate) fn at(path: &Path, read: impl FnOnce(&Path) -> io::Result<File>) -> AuditLog {
+        AuditLog::resumed(path, AuditTail::of(read(path).map(newest).unwrap_or_default()))
     }
 
     /// The same without a look at what is in the file, because that is known.
@@ -232,9 +231,8 @@ impl AuditLog {
 }
 
 /// The newest entries of a file. A line that cannot be read is left out, and so is one that is cut at the beginning.
-fn newest(path: &Path) -> Vec<AuditEntry> {
+fn newest(mut file: File) -> Vec<AuditEntry> {
     let read = || {
-        let mut file = plain_file::read(path, true)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
         let mut octets = Vec::new();
@@ -265,7 +263,8 @@ mod tests {
         std::fs::create_dir_all(&folder).expect("a folder");
         let path = folder.join("audit.log");
         let open = |path: &Path| File::options().append(true).create(true).open(path);
-        let mut log = AuditLog::at(&path);
+        let read = |path: &Path| File::open(path);
+        let mut log = AuditLog::at(&path, read);
         (0..70).for_each(|nth| log.note(entry(nth), open));
         let text = std::fs::read_to_string(&path).expect("it was written");
         assert_eq!(text.lines().count(), 70);
@@ -274,7 +273,7 @@ mod tests {
         assert!(first.get("user").is_none() && first["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{first}");
         // A half line, as after a full disk.
         std::fs::write(&path, format!("torn\",\"id\":\"x\"}}\n{text}{{\"half")).expect("it is ours");
-        let next = AuditLog::at(&path);
+        let next = AuditLog::at(&path, read);
         let ids: Vec<String> = next.tail.all().into_iter().map(|entry| entry.id).collect();
         assert_eq!((ids.len(), ids[0].as_str(), ids[49].as_str()), (NEWEST, "0020", "0069"));
         let Value::Map(tree) = next.tail.tree() else { panic!("it is a map") };

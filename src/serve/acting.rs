@@ -65,7 +65,11 @@ impl Acting {
 
     /// Without a supervisor.
     pub(super) fn alone(site: String, audit_log: &Path, lifecycle: Arc<Lifecycle>) -> Self {
-        Acting::new(ActingWay::Alone { site, lifecycle, levels: Arc::default() }, Vec::new(), AuditLog::at(audit_log))
+        Acting::new(
+            ActingWay::Alone { site, lifecycle, levels: Arc::default() },
+            Vec::new(),
+            AuditLog::at(audit_log, |path| plain_file::read(path, true)),
+        )
     }
 
     fn new(way: ActingWay, words: Vec<MemberWord>, audit: AuditLog) -> Acting {

@@ -31,7 +31,7 @@ pub(super) struct Operators {
 impl Operators {
     /// At the start of an instance.
     pub(super) fn begun(plan: &Plan) -> Operators {
-        Operators { words: Vec::new(), log: AuditLog::at(&plan.audit_log) }
+        Operators { words: Vec::new(), log: AuditLog::at(&plan.audit_log, |path| plan.read_log(path)) }
     }
 
     /// Of an earlier program of this supervisor.

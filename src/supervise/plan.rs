@@ -145,6 +145,14 @@ impl Plan {
         self.server.tls.as_ref()
     }
 
+    /// Opens a log file for reading, as [`open_log`](Plan::open_log) opens it for appending.
+    pub(super) fn read_log(&self, path: &Path) -> io::Result<File> {
+        match &self.identity {
+            Some(identity) => identity.open_safely(path, || plain_file::read(path, false)),
+            None => plain_file::read(path, true),
+        }
+    }
+
     /// Opens a log file for appending. Without a change of user a link is the operator's own.
     pub(super) fn open_log(&self, path: &Path, kind: LogKind) -> io::Result<File> {
         let open = |follows| plain_file::append(path, kind, 0o640, follows);

@@ -9,6 +9,7 @@ use super::{ADMIN_PASSWORD, admin, site, told};
 use crate::harness::raw::{Conn, Reply, request};
 use crate::harness::{Scenario, TestServer, call, eventually, foreign, ports};
 use crate::processes::serving;
+use crate::tls::made::Pki;
 
 /// The paths of the server's own pages.
 const OWN: [&str; 5] = ["/status", "/status.json", "/status/act?action=reload", "/status/methods", "/metrics"];
@@ -88,16 +89,22 @@ fn a_unix_socket_is_for_its_owner_alone_and_goes_with_the_site() {
 fn a_site_that_is_full_can_be_looked_at() {
     let (scenario, port) = moved("");
     let site = scenario.server("max_connections", "4").server("supervise", "no").start();
-    let held: Vec<Conn> = (0..4).map(|_| site.conn()).collect();
-    eventually("the site is full", || (ask(site.port(), "/process/pid", "").code == 503).then_some(()));
+    let mut held: Vec<Conn> = Vec::new();
+    eventually("the site is full", || {
+        held.push(site.conn());
+        (ask(site.port(), "/process/pid", "").code == 503).then_some(())
+    });
     for path in OWN {
         assert_eq!(ask(port, path, &admin()).code, 200, "{path}");
     }
     // The other way round: its own bound is not the site's.
-    let looking: Vec<Conn> = (0..32).map(|_| Conn::to(port)).collect();
+    let mut looking: Vec<Conn> = (0..31).map(|_| Conn::to(port)).collect();
     drop(held);
     eventually("the site has room", || (ask(site.port(), "/process/pid", "").code == 200).then_some(()));
-    assert_eq!(ask(port, "/status", &admin()).code, 503);
+    eventually("there is no more room to look", || {
+        looking.push(Conn::to(port));
+        (ask(port, "/status", &admin()).code == 503).then_some(())
+    });
     drop(looking);
     eventually("there is room to look", || (ask(port, "/status", &admin()).code == 200).then_some(()));
 }
@@ -127,6 +134,23 @@ fn nobody_who_looks_notices_a_reload() {
     told(&site, "reload", &["--wait"]);
     eventually("the address is closed", || Conn::try_to(port).is_none().then_some(()));
     assert_eq!(ask(site.port(), "/status", &admin()).code, 200);
+}
+
+#[test]
+fn it_speaks_tls_as_the_site_does_unless_it_is_told_not_to() {
+    let pki = Pki::new();
+    pki.issue("live", "DNS:localhost", 90);
+    let root = pki.text("root.pem");
+    for (more, scheme) in [("", "https"), ("tls = no", "http")] {
+        let port = ports::free();
+        let site = pki.site().section(&format!("[admin]\nlisten = 127.0.0.1:{port}\n{more}")).start();
+        let login = format!("admin:{ADMIN_PASSWORD}");
+        let url = format!("{scheme}://localhost:{port}/status.json?filter=about");
+        let told = foreign::curl(&["--cacert", &root, "-u", &login, "-w", "%{http_code}", &url]);
+        assert!(told.contains("\"about\"") && told.ends_with("200"), "{scheme}: {told}");
+        let public = format!("https://localhost:{}/status", site.port());
+        assert_eq!(foreign::curl(&["--cacert", &root, "-o", "/dev/null", "-w", "%{http_code}", &public]), "404");
+    }
 }
 
 #[test]

@@ -839,13 +839,14 @@ mod tests {
     const REFERENCE: &str = include_str!("../../docs/CONFIG.md");
 
     /// The heading in the reference for each of the [`TABLES`].
-    const HEADINGS: [&str; 8] = [
+    const HEADINGS: [&str; 9] = [
         "## `[server]`",
         "## `[rpc]`",
         "## `[certification]`",
         "## `[mount /path]`",
         "## `[proxy]`",
         "## `[admin]`",
+        "## `[otlp]`",
         "### Of HTTP members",
         "### Of databases",
     ];

@@ -46,7 +46,7 @@ use crate::app::calls::budget::Budget;
 use crate::app::calls::results::AllFailed;
 use crate::app::routing::mount::{Mount, PassTo};
 use crate::app::trail::noted::{CallSource, What};
-use crate::app::trail::trace_context::{TRACE_PARENT, TraceContext};
+use crate::app::trail::trace_context::{TRACE_PARENT, TRACE_STATE, TraceContext};
 use crate::app::{Error, Request, RequestContext};
 use crate::config::{Affinity, PassedHost};
 use crate::connection::Tunnel;
@@ -112,8 +112,13 @@ pub(crate) async fn pass(
     let mut kept = keeper.look(request, affinity);
     // The members' spans lie below this server's.
     let own_trace = context.trace_context().and_then(TraceContext::of_call);
-    if own_trace.is_some() {
+    if let Some(state) = own_trace.and_then(|_| context.trace_context()).map(|context| context.state.clone()) {
         fields.remove(TRACE_PARENT.as_str());
+        fields.remove(TRACE_STATE.as_str());
+        if let Some(state) = state {
+            let put = fields.put(TRACE_STATE.as_str(), state.as_bytes());
+            put.map_err(|why| Error::new(400, format!("a header cannot be passed on: {why}")))?;
+        }
     }
     let passed = PassedRequest {
         method: request.method.as_str().to_owned(),

@@ -150,6 +150,14 @@ impl Trail {
         self.of_call(mark, |call, room| call.came(outcomes, room));
     }
 
+    /// Notes what is left of a call that nobody waits for any more.
+    pub(crate) fn abandoned(&self, mark: Mark, mut left: Vec<Outcome>) {
+        if !left.is_empty() {
+            left.iter_mut().for_each(Outcome::abandon_if_open);
+            self.came(Some(mark), &left);
+        }
+    }
+
     fn of_call(&self, mark: Option<Mark>, note: impl FnOnce(&mut NotedCall, usize) -> usize) {
         let Some(Mark(index)) = mark else { return };
         let mut notes = self.lock();

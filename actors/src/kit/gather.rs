@@ -259,11 +259,6 @@ impl<T: Slot> Replies<T> {
         self.gather.lock().slots.len()
     }
 
-    /// Whether every slot is filled.
-    pub fn is_done(&self) -> bool {
-        self.gather.lock().slots.empty() == 0
-    }
-
     /// True for a call without slots (a cluster without members).
     pub fn is_empty(&self) -> bool {
         self.len() == 0

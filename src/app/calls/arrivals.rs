@@ -7,8 +7,12 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 use futures_util::{StreamExt, stream};
 use skitai_actors::Outcome;
+use skitai_actors::kit::Replies;
 
 use super::task::{Task, after};
+use crate::app::coverage::record::RecordedCall;
+use crate::app::trail::Mark;
+use crate::app::was::Was;
 
 type Running = Pin<Box<dyn Stream<Item = Outcome> + Send>>;
 
@@ -61,15 +65,32 @@ fn arrivals(task: Task, until: Instant) -> impl Stream<Item = Outcome> + Send {
     let (was, mark) = task.origin();
     let replies = stream::once(task.into_replies(until));
     replies.flat_map(move |(replies, recorded)| {
-        let was = was.clone();
-        stream::unfold((replies, recorded, was), move |(mut replies, mut recorded, was)| async move {
-            let (index, mut outcome) = replies.next(until).await?;
+        let arriving = ArrivingCall { replies: Some(replies), recorded, was: was.clone(), mark };
+        stream::unfold(arriving, move |mut arriving| async move {
+            let (index, mut outcome) = arriving.replies.as_mut()?.next(until).await?;
             if outcome.latency.is_zero() {
                 outcome.latency = made.elapsed();
             }
-            recorded.came(index, &mut outcome);
-            was.trail.came(mark, std::slice::from_ref(&outcome));
-            Some((outcome, (replies, recorded, was)))
+            arriving.recorded.came(index, &mut outcome);
+            arriving.was.trail.came(mark, std::slice::from_ref(&outcome));
+            Some((outcome, arriving))
         })
     })
+}
+
+/// A call whose outcomes are read as they arrive.
+struct ArrivingCall {
+    /// `None` once they are given up.
+    replies: Option<Replies<Outcome>>,
+    recorded: RecordedCall,
+    was: Was,
+    mark: Option<Mark>,
+}
+
+impl Drop for ArrivingCall {
+    fn drop(&mut self) {
+        if let (Some(mark), Some(replies)) = (self.mark, self.replies.take()) {
+            self.was.trail.abandoned(mark, replies.abandon());
+        }
+    }
 }

@@ -290,11 +290,10 @@ impl PendingCall {
 
 impl Drop for PendingCall {
     fn drop(&mut self) {
-        if let (Some(mark), Some(replies)) = (self.mark, self.replies.take_if(|replies| !replies.is_done())) {
-            let mut outcomes = replies.abandon();
-            outcomes.iter_mut().for_each(Outcome::abandon_if_open);
-            record::place(&self.was, &mut outcomes, self.single);
-            self.was.trail.came(Some(mark), &outcomes);
+        if let (Some(mark), Some(replies)) = (self.mark, self.replies.take()) {
+            let mut left = replies.abandon();
+            record::place(&self.was, &mut left, self.single);
+            self.was.trail.abandoned(mark, left);
         }
         if let Some(members) = self.awaited {
             // Nothing has arrived that the handler could use, so all of it counts as cancelled.

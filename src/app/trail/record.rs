@@ -141,7 +141,8 @@ impl TrailRecord {
         let coverage = request.coverage();
         let asked: usize = coverage.clusters.iter().map(|cluster| cluster.coverage.asked).sum();
         let missing = coverage.clusters.iter().map(|cluster| cluster.missing.len()).sum();
-        let last = calls.iter().flat_map(|call| call.tries.iter().map(|one| one.at_us + one.took_us)).max();
+        let last =
+            calls.iter().flat_map(|call| call.tries.iter().map(|one| one.at_us.saturating_add(one.took_us))).max();
         let short = TrailShort {
             id: request.request.id().to_owned(),
             at: wall(begun),
@@ -243,7 +244,11 @@ impl TryRecord {
     ) -> TryRecord {
         let at_us = course.map_or(0, |course| micros(course.beginning().saturating_duration_since(begun)));
         let parts = course.iter().flat_map(Course::parts);
-        let parts = parts.map(|part| PartRecord { name: part.name, at_us: at_us + part.from, us: part.to - part.from });
+        let parts = parts.map(|part| PartRecord {
+            name: part.name,
+            at_us: at_us.saturating_add(part.from),
+            us: part.to - part.from,
+        });
         TryRecord {
             node: node.to_owned(),
             index,

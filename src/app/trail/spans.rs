@@ -145,7 +145,7 @@ impl SpanWriter<'_> {
         for part in &one.parts {
             attributes.number(&format!("skitai.part.{}_us", part.name), part.us.into());
         }
-        let mut span = self.span(&name, CLIENT, (one.at_us, one.at_us + one.took_us), attributes);
+        let mut span = self.span(&name, CLIENT, (one.at_us, one.at_us.saturating_add(one.took_us)), attributes);
         // What the member was told is its parent.
         let id = if one.span == 0 { random().max(1) } else { one.span };
         span["spanId"] = Value::from(format!("{id:016x}"));

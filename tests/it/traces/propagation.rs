@@ -118,6 +118,11 @@ fn a_request_that_is_passed_on_belongs_to_its_trace() {
     let (collector, page) = (Collector::start(), Member::start(Conduct::Page(200, "a page")));
     let site = TestServer::site_of(&["/ = testsite", "/behind = @behind"]).section(&collector.section("ratio = 1"));
     let site = site.cluster("behind", &[&page]).start();
+    let headers = [("traceparent", &*parent("01")), ("tracestate", "a=1")];
+    site.ask("GET", "/behind/x", &headers, b"").expect_code(200);
+    let told_parent = told(&page.heads(), "traceparent").expect("the member is told");
+    assert!(told_parent.contains(TRACE) && !told_parent.contains(SPAN), "{told_parent}");
+    assert_eq!(told(&page.heads(), "tracestate").as_deref(), Some("a=1"));
     let reply = site.get("/behind/x").expect_code(200);
     let spans = collector.trace(reply.header("x-request-id"), 2);
     let told_parent = told(&page.heads(), "traceparent").expect("the member is told");

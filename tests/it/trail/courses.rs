@@ -149,6 +149,20 @@ fn who_ended_what_was_given_up() {
     let left = record_with(&site, left["id"].as_str().unwrap());
     let one = &tries(&left)[0];
     assert_eq!(json!([one["ended"], one["reason"]]), json!(["departure", "cancelled"]), "{left:#}");
+    // The same of a stream, whose first line has come.
+    let before = hangs.requests();
+    let mut conn = site.begin("/arrivals?cluster=both");
+    hangs.wait_for_requests(before + 1);
+    conn.read_head();
+    conn.next_chunk().expect("who is well answers");
+    drop(conn);
+    let streamed = eventually("the record of the stream", || {
+        listed(&site).into_iter().find(|short| short["route"] == "/arrivals")
+    });
+    let streamed = record_with(&site, streamed["id"].as_str().unwrap());
+    let ended: Vec<&Value> =
+        streamed["calls"][0]["tries"].as_array().unwrap().iter().map(|one| &one["ended"]).collect();
+    assert_eq!(ended, ["answer", "departure"], "{streamed:#}");
     assert_eq!(last_part(one), "wait");
 }
 

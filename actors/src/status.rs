@@ -25,7 +25,7 @@ mod tests;
 mod tree;
 mod wanted;
 
-pub use actor::{Ask, AskSnapshot, Recall, StatusActor, ask, ask_for_sums, counted, slots, snapshot};
+pub use actor::{Ask, AskSnapshot, Beside, Recall, StatusActor, ask, ask_for_sums, counted, slots, snapshot};
 pub use counters::counters;
 pub use merge::merged;
 pub use registry::Registry;

@@ -9,8 +9,8 @@ use skitai_actors::cluster::Health;
 use skitai_actors::db::Budgets;
 use skitai_actors::kit::{ActorRef, Admission};
 use skitai_actors::spec::DbSpec;
-use skitai_actors::status::{Recall, Registry, Siblings, StatusActor};
-use skitai_wire::{Map, Value};
+use skitai_actors::status::{Beside, Recall, Registry, Siblings, StatusActor};
+use skitai_wire::Value;
 
 use super::acting::Acting;
 use super::exporter;
@@ -167,8 +167,7 @@ impl OpenSite {
                 connections: connections.clone(),
                 figures: figures.clone(),
             };
-            let known: Arc<dyn Fn(&dyn Fn(&str) -> bool) -> Map + Send + Sync> =
-                Arc::new(move |is_wanted| known.tree(is_wanted));
+            let known: Beside = Arc::new(move |is_wanted| known.tree(is_wanted));
             let recall = trails.clone().filter(|trails| trails.ring().is_some()).map(|trails| -> Recall {
                 Arc::new(move |id| trails.ring().map_or(Value::List(Vec::new()), |ring| ring.told(id)))
             });

@@ -86,7 +86,7 @@ async fn asked(actor: &ActorRef<StatusActor>, question: AskSnapshot) -> Option<S
 }
 
 /// Makes what is known beside the actors, by top-level keys of the tree: of the parts that are wanted.
-type Beside = Arc<dyn Fn(&dyn Fn(&str) -> bool) -> Map + Send + Sync>;
+pub type Beside = Arc<dyn Fn(&dyn Fn(&str) -> bool) -> Map + Send + Sync>;
 
 /// Tells records of requests: the newest in short, or all of the request with this id.
 pub type Recall = Arc<dyn Fn(Option<&str>) -> Value + Send + Sync>;

@@ -41,7 +41,7 @@ pub(super) async fn json<'b>(
         });
     }
     let (body, kind) = (request.body.clone(), content_type(request).to_owned());
-    let parse = move || jsonrpc::parse(&*json::text(&body, &kind)?).map(Incoming::into_owned);
+    let parse = move || jsonrpc::parse(&json::text(&body, &kind)?).map(Incoming::into_owned);
     let parsed = thread.bodies.aside(parse).await;
     parsed.map_err(|error| failed(thread, request, error))
 }

@@ -87,7 +87,7 @@ fn json_is_json_by_any_name_and_behind_a_mark() {
         ("application/vnd.api+json", b"{\"a\":1,\"b\":2}"),
         ("Application/Problem+JSON; charset=utf-8", b"{\"a\":1,\"b\":2}"),
         // As PowerShell writes files.
-        (JSON, b"\xff\xfe{\0\"\0a\0\"\0:\01\0,\0\"\0b\0\"\0:\02\0}\0"),
+        (JSON, b"\xff\xfe{\0\"\0a\0\"\0:\x001\0,\0\"\0b\0\"\0:\x002\0}\0"),
     ] {
         assert_eq!(demo.post("/add", kind, body).expect_code(200).text(), "3", "{kind}");
     }

@@ -593,8 +593,12 @@ pub(super) const ENDPOINT: Key = key(
 );
 pub(super) const OTLP_HEADERS: Key =
     key("headers", KeyKind::Secrets, "", "headers of what is sent to the collector, each `Name: value`");
-pub(super) const RATIO: Key =
-    key("ratio", KeyKind::Text, "0.01", "share of all traces that is exported whatever comes of them, from 0 to 1");
+pub(super) const RATIO: Key = key(
+    "ratio",
+    KeyKind::Text,
+    "",
+    "share of all traces that is exported whatever comes of them, 0 to 1; 0.01 if not given",
+);
 pub(super) const OTLP_TIMEOUT: Key =
     key("timeout", time(100, HOUR), "10", "how long the collector may take for an answer");
 pub(super) const TRUST: Key = key(

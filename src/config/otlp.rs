@@ -20,6 +20,8 @@ const SECTION: &str = "otlp";
 const NEAR: &str = "127.0.0.0/8, ::1, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7";
 
 const MILLION: f64 = 1e6;
+/// The share that is exported if nothing is said, in millionths.
+const RATIO: u32 = 10_000;
 
 /// `[otlp]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,14 +108,11 @@ fn headers(reading: &mut Reading<'_>, section: &Section) -> Vec<(String, Secret)
 }
 
 fn millionths(reading: &mut Reading<'_>, section: &Section) -> u32 {
-    let given = find(Some(section), &keys::RATIO);
-    let text = given.map_or(keys::RATIO.default, |value| value.text.as_str());
-    match text.parse::<f64>() {
+    let Some(value) = find(Some(section), &keys::RATIO).filter(|value| !value.text.is_empty()) else { return RATIO };
+    match value.text.parse::<f64>() {
         Ok(ratio) if (0.0..=1.0).contains(&ratio) => (ratio * MILLION).round() as u32,
         _ => {
-            if let Some(value) = given {
-                reading.refuse(&keys::RATIO, value, "expected a number from 0 to 1", None);
-            }
+            reading.refuse(&keys::RATIO, value, "expected a number from 0 to 1", None);
             0
         }
     }

@@ -3,7 +3,7 @@
 //! A part of a course ([`CoursePart`]) is the time between two neighbouring instants. It is never measured by itself,
 //! so the parts add up to the whole.
 //!
-//! - [`reasons`]: why a member was asked, why no other was, and who ended the exchange.
+//! - `reasons`: why a member was asked, why no other was, and who ended the exchange.
 
 mod reasons;
 

@@ -8,6 +8,7 @@ use skitai_actors::kit::tasks;
 use skitai_actors::status;
 use skitai_wire::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::was::RequestContext;
 
@@ -53,9 +54,10 @@ impl RequestContext {
             *feed = Arc::downgrade(&sender);
             tasks::spawn("status for who watches it", async move {
                 while sender.receiver_count() > 0 {
+                    let begun = Instant::now();
                     let status = services.sums().await;
                     sender.send_replace(Arc::new(status));
-                    tokio::time::sleep(EVERY).await;
+                    tokio::time::sleep_until(begun + EVERY).await;
                 }
             });
             Some(StatusWatch(watch))

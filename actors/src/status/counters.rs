@@ -9,7 +9,7 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashSet};
 use skitai_wire::{Map, Value};
 
-use super::merge::{COUNTED, MEASURED, Member, as_members};
+use super::merge::{Member, as_members, is_counted, is_measured};
 
 /// The counters of a tree: numbers that only grow, largest values, means beside their counts, and the nodes that
 /// they belong to. `Nil` if there are none.
@@ -17,11 +17,11 @@ pub fn counters(tree: &Value) -> Value {
     of("", tree, false).unwrap_or(Value::Nil)
 }
 
-fn of(name: &str, value: &Value, is_counted: bool) -> Option<Value> {
-    if MEASURED.contains(&name) || name == "by_thread" {
+fn of(name: &str, value: &Value, is_beneath: bool) -> Option<Value> {
+    if is_measured(name) || name == "by_thread" {
         return None;
     }
-    let is_counted = is_counted || COUNTED.contains(&name);
+    let is_counted = is_beneath || is_counted(name);
     match value {
         Value::Map(map) => {
             let has_count = map.get("count").is_some();

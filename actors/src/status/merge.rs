@@ -14,7 +14,7 @@
 //!   sum of two ports would look right; a list of two cannot be mistaken.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use foldhash::{HashMap, HashSet};
 use skitai_wire::{Map, Value};
@@ -22,7 +22,7 @@ use skitai_wire::{Map, Value};
 use super::counters::{is_largest, is_percentile};
 
 /// Names of numbers that only grow: what they count is added up, and stays true when who counted is gone.
-pub(super) const COUNTED: &[&str] = &[
+const COUNTED: &[&str] = &[
     // every actor (kit)
     "asked",
     "cancelled",
@@ -85,7 +85,7 @@ pub(super) const COUNTED: &[&str] = &[
 ];
 
 /// Names of numbers that are what is now. They are added up, too, and end with who reports them.
-pub(super) const MEASURED: &[&str] = &[
+const MEASURED: &[&str] = &[
     "connections",
     "entries",
     "idle",
@@ -101,6 +101,29 @@ pub(super) const MEASURED: &[&str] = &[
     "waiting",
 ];
 
+/// The same for a look: there are many names in the reports of thousands of members.
+static NAMES: LazyLock<HashMap<&str, Added>> = LazyLock::new(|| {
+    let named = |names: &[&'static str], added| names.iter().map(move |name| (*name, added)).collect::<Vec<_>>();
+    named(COUNTED, Added::Counted).into_iter().chain(named(MEASURED, Added::Measured)).collect()
+});
+
+/// How a number is added up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Added {
+    Counted,
+    Measured,
+}
+
+/// Whether numbers of this name only grow.
+pub(super) fn is_counted(name: &str) -> bool {
+    NAMES.get(name) == Some(&Added::Counted)
+}
+
+/// Whether numbers of this name are what is now.
+pub(super) fn is_measured(name: &str) -> bool {
+    NAMES.get(name) == Some(&Added::Measured)
+}
+
 /// Merges these trees, which are in the order of the threads or the processes. `Nil` if there is none.
 pub fn merged(trees: &[&Value]) -> Value {
     value("", trees, false)
@@ -110,7 +133,7 @@ fn value(name: &str, values: &[&Value], summing: bool) -> Value {
     // A thread without a value (no error yet) does not contradict one that has one.
     let values: Vec<&Value> = values.iter().copied().filter(|value| **value != Value::Nil).collect();
     let Some(first) = values.first() else { return Value::Nil };
-    let summing = summing || COUNTED.contains(&name) || MEASURED.contains(&name);
+    let summing = summing || NAMES.contains_key(name);
 
     if matches!(name, "last_error" | "last error")
         && let Some(latest) = latest(&values)

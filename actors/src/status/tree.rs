@@ -174,7 +174,7 @@ impl<'s> Processes<'s> {
             (Arc::from("threads_answered"), number(answers)),
         ];
         let told: Vec<Value> = self.answered.iter().map(|snapshot| snapshot.merged_at(path)).collect();
-        match self.with_counted(&told, |counted| path.get(counted)) {
+        match self.with_counted(told, |counted| path.get(counted)) {
             Value::Map(merged) => pairs.extend(merged.0),
             Value::Nil => {}
             other => pairs.push((Arc::from("told"), other)),
@@ -209,17 +209,17 @@ impl<'s> Processes<'s> {
         (!told.is_empty()).then(|| {
             // The name of a number says whether it is added up.
             let named: Vec<Value> = told.iter().map(|value| Value::from_pairs([(top, value.clone())])).collect();
-            let sum = self.with_counted(&named, |counted| Some(counted).filter(|counted| counted.get(top).is_some()));
+            let sum = self.with_counted(named, |counted| Some(counted).filter(|counted| counted.get(top).is_some()));
             sum.get(top).cloned().unwrap_or_default()
         })
     }
 
     /// What processes tell as one, with what others had counted of the same.
-    fn with_counted(&self, told: &[Value], place: impl Fn(&'s Value) -> Option<&'s Value>) -> Value {
-        let now = match told {
-            // It was merged already, of its threads.
-            [one] => one.clone(),
-            several => merged(&several.iter().collect::<Vec<_>>()),
+    fn with_counted(&self, mut told: Vec<Value>, place: impl Fn(&'s Value) -> Option<&'s Value>) -> Value {
+        // One alone was merged already, of its threads.
+        let now = match told.len() {
+            1 => told.remove(0),
+            _ => merged(&told.iter().collect::<Vec<_>>()),
         };
         let counted = self.counted.iter().filter_map(|counted| still_there(place(counted)?, &now));
         let counted: Vec<Value> = counted.collect();

@@ -66,7 +66,7 @@ pub(super) async fn page(was: &Was, view: &PageView, done: Option<&str>) -> Resu
     let events = view.address().replacen("/status", "/status/events", 1);
     let page = Page::new("status.html")
         .with("clock", &drawn.clock)
-        .with("at", drawn.at)
+        .with("took", words::measure(&status["about"]["took_ms"]).map(words::millis))
         .with("wrong", &drawn.wrong)
         .with("sections", &drawn.sections)
         .with("events", events)

@@ -19,7 +19,7 @@
 //! - [`sessions`]: loads the session before the handler and saves it after;
 //! - [`refused`]: answers invalid requests; [`redirect`]: sends those who come in clear text to HTTPS;
 //! - [`partial`]: answers from which members are missing; [`stream`]: the body of a streaming reply;
-//! - [`kept`]: what a client may keep, and has already;
+//! - [`kept`]: what a client may keep, and has already; [`browsers`]: what every answer tells a browser;
 //! - [`respond`]: the only place that decides what a client sees: pages, JSON, errors; [`error_page`]: an error's page,
 //!   [`problem`]: an error for a program that asks for RFC 9457.
 
@@ -27,6 +27,7 @@ mod accepts;
 pub(crate) mod actix_fallback;
 pub(crate) mod arguments;
 pub(crate) mod body;
+pub(crate) mod browsers;
 pub(crate) mod compress;
 mod conditional;
 pub(crate) mod dispatch;

@@ -277,25 +277,6 @@ pub(crate) fn error(error: &Error, accept: Option<&str>, reader: Audience, cover
     reply
 }
 
-/// Has browsers take a reply for what its type says, and for nothing that its first octets look like: what a client put
-/// into a text must not run as a page. A handler that sets the header itself keeps it.
-pub(crate) fn nosniff(reply: &mut HttpResponse) {
-    let headers = reply.headers_mut();
-    if !headers.contains_key(header::X_CONTENT_TYPE_OPTIONS) {
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    }
-}
-
-/// Tells a browser that came over TLS to do so from now on (`hsts`); a handler's own word goes before.
-pub(crate) fn hsts(response: &mut HttpResponse, value: &str) {
-    let headers = response.headers_mut();
-    if !headers.contains_key(header::STRICT_TRANSPORT_SECURITY)
-        && let Ok(value) = HeaderValue::from_str(value)
-    {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
-    }
-}
-
 /// An error from before anything of the site runs: no app has a page for it.
 pub(crate) fn before_apps(error: &Error, request: &Request, devel: bool) -> HttpResponse {
     let reader = Audience::of(request, devel);

@@ -18,7 +18,7 @@ use crate::connection::{Incoming, Peer};
 use crate::edge::compress::Offer;
 use crate::edge::moves::Moved;
 use crate::edge::thread::ServingThread;
-use crate::edge::{names, pipeline, respond};
+use crate::edge::{browsers, names, pipeline, respond};
 use crate::observe::access::AccessLine;
 use crate::observe::route_counts::{ServedBy, Serving};
 use crate::rpc::endpoint;
@@ -115,10 +115,10 @@ pub(crate) async fn serve(
     }
     respond::restart_needed(&mut response, &thread.site.restart_needed);
     if let Some(hsts) = hsts {
-        respond::hsts(&mut response, hsts);
+        browsers::hsts(&mut response, hsts);
     }
     if !is_of_member {
-        respond::nosniff(&mut response);
+        browsers::nosniff(&mut response);
     }
     response
 }

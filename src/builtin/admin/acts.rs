@@ -1,5 +1,5 @@
-//! Where an operator acts: links beside a member and beside the instance. Each leads to a page that says what will happen
-//! and asks, so a link by itself changes nothing.
+//! Where an operator acts: links beside a member and beside the instance. Each leads to a page that says what will
+//! happen and asks, so a link by itself changes nothing.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;

@@ -34,7 +34,8 @@ fn hello_allocates_no_more_than_it_did() {
 
 #[test]
 fn a_map_over_3_members_allocates_no_more_than_it_did() {
-    let allowed = allowed(113.0);
+    // Seven of these are the record of the request (`trace_ring = 0` has 119).
+    let allowed = allowed(126.0);
     let members: Vec<u16> = (0..3).map(member).collect();
     let site = Site::start(&members);
     let each = site.allocations_per("/search?keyword=Mozart", |body| {

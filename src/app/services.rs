@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::HashMap;
+use futures_util::future::join;
 use skitai_actors::balance::Health;
 use skitai_actors::cache::Store;
 use skitai_actors::cluster::{Cluster, Roster, UrlClient};
@@ -82,8 +83,14 @@ impl Services {
         status::ask(&self.status, filter.map(str::to_owned), REPORT_WITHIN).await
     }
 
-    /// The same of the whole, without what each thread said.
+    /// The same of the whole, without what each thread said, and with the newest records of requests, which are told
+    /// only if they are asked for.
     pub(crate) async fn sums(&self) -> Value {
-        status::ask_for_sums(&self.status, REPORT_WITHIN).await
+        let sums = status::ask_for_sums(&self.status, REPORT_WITHIN);
+        let (mut sums, records) = join(sums, self.tree(Some("trail"))).await;
+        if let (Value::Map(sums), Some(trail)) = (&mut sums, records.get("trail")) {
+            sums.0.push(("trail".into(), trail.clone()));
+        }
+        sums
     }
 }

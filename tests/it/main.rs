@@ -125,6 +125,7 @@ mod sessions;
 mod sql;
 mod sql_leaving;
 mod status;
+mod status_operators;
 mod status_page;
 mod status_parts;
 mod streams;

@@ -14,12 +14,12 @@ const BROWSER: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 const FINE: Conduct = Conduct::Fine("<array><data></data></array>");
 
 /// As a browser asks that has logged in.
-fn browse(site: &TestServer, path: &str) -> Reply {
+pub(crate) fn browse(site: &TestServer, path: &str) -> Reply {
     let login = basic("admin", ADMIN_PASSWORD);
     site.ask("GET", path, &[("Accept", BROWSER), ("Authorization", &login)], b"")
 }
 
-fn page(site: &TestServer, path: &str) -> String {
+pub(crate) fn page(site: &TestServer, path: &str) -> String {
     browse(site, path).expect_code(200).text()
 }
 
@@ -37,7 +37,7 @@ fn wrong(page: &str) -> Vec<String> {
 }
 
 /// The row headers of a table, in their order.
-fn rows(page: &str, table: &str) -> Vec<String> {
+pub(crate) fn rows(page: &str, table: &str) -> Vec<String> {
     let rest = page.split(&format!("id=\"t-{table}\"")).nth(1).unwrap_or_else(|| panic!("no table {table} in {page}"));
     let body = rest.split("</table>").next().unwrap_or_default();
     let keys = body.split("<tr role=\"row\" data-key=\"").skip(1);
@@ -99,7 +99,7 @@ fn the_style_and_the_script_may_be_kept_for_good() {
 }
 
 /// A site of two processes with one member of three that is refused, which all processes have ejected.
-fn one_of_three_is_out() -> (TestServer, [Member; 2], String) {
+pub(crate) fn one_of_three_is_out() -> (TestServer, [Member; 2], String) {
     let members = [(); 2].map(|()| Member::start(FINE));
     let gone = Member::start(Conduct::Closed).node();
     let nodes = [members[0].node(), gone.clone(), members[1].node()].join(", ");

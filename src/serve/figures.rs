@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
 use skitai_actors::kit::tasks;
 
 use super::process::Process;
@@ -47,9 +47,8 @@ fn now(process: &Process) -> ProcessFigures {
 
 /// How long the processor has worked for this process.
 fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+    // The C library's: rustix reads what the kernel gives at the start, and cannot where valgrind has given it.
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 fn resident_bytes() -> Option<u64> {

@@ -18,6 +18,8 @@ pub(crate) use crate::observe::log::{check_levels, levels_with};
 
 /// Anybody can cause refusals: so many are written down in five seconds, and the next one says how many were not.
 static REFUSALS: Seldom = Seldom::new(20);
+/// So many of those without a login, beside the others: whoever knocks must not hide what was refused to a user.
+static KNOCKS: Seldom = Seldom::new(5);
 /// The longest text of what was attempted, in characters.
 const LONGEST: usize = 200;
 
@@ -50,9 +52,10 @@ impl RequestContext {
 
     /// Writes down what was refused.
     pub(crate) async fn note_refusal(&self, attempt: Attempt, error: &Error) {
-        let Some(tail) = REFUSALS.tail(Instant::now()) else { return };
-        let short = |text: String| text.chars().take(LONGEST).collect::<String>();
         let role = self.role().await;
+        let limit = if role.is_some() { &REFUSALS } else { &KNOCKS };
+        let Some(tail) = limit.tail(Instant::now()) else { return };
+        let short = |text: String| text.chars().take(LONGEST).collect::<String>();
         self.services().acting.refused(AuditEntry {
             at: now(),
             id: self.request.request_id().as_str().to_owned(),

@@ -49,6 +49,8 @@ pub(crate) struct Trail {
     answered: AtomicU32,
     /// Who has answered, if no route has.
     place: AtomicU8,
+    /// The index of the mount by which it was passed on. The page of an error is that of another mount.
+    passed_by: usize,
     notes: Mutex<Option<Box<Notes>>>,
 }
 
@@ -97,6 +99,11 @@ impl Trail {
     /// From now on somebody wants the notes: the site is in devel mode.
     pub(crate) fn want(&mut self) {
         self.is_wanted = true;
+    }
+
+    /// The request is passed on by the mount of this index.
+    pub(crate) fn passed_by(&mut self, mount: usize) {
+        self.passed_by = mount;
     }
 
     pub(crate) fn is_wanted(&self) -> bool {

@@ -40,6 +40,10 @@ async fn act(was: Was, form: Form) -> Result<Response> {
     let attempt = Attempt { action: text(&form, "action"), on: named(&form), why: text(&form, "why") };
     let judged = async {
         was.require_admin("only the user `admin` acts").await?;
+        // An address stands in logs, and a token must not.
+        if was.request.uri().contains('?') {
+            return Err(Error::new(400, "what is to be done comes in the body of the form, and not in the address"));
+        }
         was.check_act(form.get("csrf_token").and_then(Value::as_str))
     };
     if let Err(error) = judged.await {
@@ -86,6 +90,9 @@ fn text(form: &Form, name: &str) -> String {
 
 /// A field without which the form says nothing.
 fn needed(form: &Form, name: &str) -> Result<String> {
+    if form.get(name).is_some_and(|value| value.as_list().is_some()) {
+        return Err(Error::new(400, format!("the field `{name}` is there more than once")));
+    }
     Some(text(form, name)).filter(|text| !text.is_empty()).ok_or_else(|| {
         Error::new(400, format!("the field `{name}` is missing: it is needed for what the field `action` asks for"))
     })

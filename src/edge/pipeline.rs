@@ -182,7 +182,11 @@ async fn uncalled(
                         }
                     }
                 }
-                Err(panicked) => refuse(thread, builder, invoke::panic(thread, panicked)).await,
+                Err(panicked) => {
+                    let error = invoke::panic(thread, panicked);
+                    builder.answered(TrailPlace::Services, error.status());
+                    refuse(thread, builder, error).await
+                }
             }
         }
         Ok(Dispatch::Fallback(at)) => fallback(thread, builder, at, serving).await,
@@ -195,7 +199,11 @@ async fn uncalled(
                     builder.answered(TrailPlace::Members, reply.status().as_u16());
                     reply
                 }
-                Err(error) => refuse(thread, builder, error).await,
+                Err(error) => {
+                    // Nobody has answered, which is what somebody will ask for.
+                    builder.answered(TrailPlace::Members, error.status());
+                    refuse(thread, builder, error).await
+                }
             }
         }
         Ok(Dispatch::Probe(probe)) => {

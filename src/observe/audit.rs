@@ -162,9 +162,15 @@ impl AuditTail {
         self.shorten();
     }
 
+    /// What was refused to somebody without a login leaves first: anybody can cause it, and nobody may push out what
+    /// operators have done.
     fn shorten(&mut self) {
-        let more = self.0.len().saturating_sub(NEWEST);
-        self.0.drain(..more);
+        while self.0.len() > NEWEST {
+            let of_nobody =
+                |entry: &AuditEntry| entry.outcome == AuditOutcome::Refused && entry.operator.role.is_none();
+            let first = self.0.iter().position(of_nobody).unwrap_or(0);
+            self.0.remove(first);
+        }
     }
 
     pub(crate) fn all(&self) -> Vec<AuditEntry> {
@@ -255,6 +261,22 @@ mod tests {
         let operator = Operator { by: "command".to_owned(), uid: Some(7), pid: Some(9), ..Operator::default() };
         let (id, action) = (format!("{nth:04}"), "drain".to_owned());
         AuditEntry { at: now(), id, operator, action, outcome: AuditOutcome::Done, ..AuditEntry::default() }
+    }
+
+    #[test]
+    fn who_knocks_without_a_login_pushes_no_act_out() {
+        let knock = |nth| AuditEntry { outcome: AuditOutcome::Refused, ..entry(nth) };
+        let mut tail = AuditTail::default();
+        tail.add(entry(0));
+        (1..=2 * NEWEST).for_each(|nth| tail.add(knock(nth)));
+        let ids = |tail: &AuditTail| tail.all().into_iter().map(|entry| entry.id).collect::<Vec<_>>();
+        assert_eq!((ids(&tail).len(), ids(&tail)[0].as_str()), (NEWEST, "0000"));
+        assert_eq!(ids(&tail)[NEWEST - 1], format!("{:04}", 2 * NEWEST), "of the others the newest");
+        // What was refused to a user is as an act.
+        let user = Operator { role: Some("viewer".to_owned()), ..Operator::default() };
+        tail.add(AuditEntry { operator: user, ..knock(500) });
+        (600..600 + NEWEST).for_each(|nth| tail.add(entry(nth)));
+        assert_eq!(ids(&tail), (600..600 + NEWEST).map(|nth| format!("{nth:04}")).collect::<Vec<_>>());
     }
 
     #[test]

@@ -70,7 +70,9 @@ impl RequestBuilder {
 
     /// The request is passed on by the mount of this index.
     pub(crate) fn pass(&mut self, mount: usize) -> &RequestContext {
-        self.inner().mount = mount;
+        let inner = self.inner();
+        inner.mount = mount;
+        inner.trail.passed_by(mount);
         &self.0
     }
 

@@ -173,7 +173,10 @@ fn route(request: &RequestContext) -> String {
         TrailPlace::Route => rule,
         TrailPlace::Files => "files".to_owned(),
         TrailPlace::Services => "services".to_owned(),
-        TrailPlace::Members => format!("{}/*", request.mount_path()),
+        TrailPlace::Members => {
+            let mounts = request.services().site.router.mounts();
+            format!("{}/*", mounts[request.trail.passed_by].path())
+        }
     }
 }
 

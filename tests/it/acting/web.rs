@@ -180,3 +180,21 @@ fn levels_of_the_log_return_by_themselves() {
         eventually("they return", || site.log().contains("the log has the levels of the start again").then_some(()));
     }
 }
+
+#[test]
+fn what_is_to_be_done_comes_once_and_in_the_body() {
+    let chaos = Chaos::start(2);
+    let site = with_members(&chaos);
+    let (login, good, node) = (admin(), token(&site, &admin()), chaos.node(0));
+    let headers = [("Authorization", &*login), ("Content-Type", "application/x-www-form-urlencoded")];
+    let fields = format!("confirm=yes&csrf_token={good}&action=drain&cluster=members&member={node}");
+    let refused = site.ask("POST", &format!("/status/act?{fields}"), &headers, b"").expect_code(400);
+    assert!(refused.text().contains("not in the address"), "{}", refused.text());
+    let twice = format!("{fields}&action=eject");
+    let refused = site.ask("POST", "/status/act", &headers, twice.as_bytes()).expect_code(400);
+    assert!(refused.text().contains("`action` is there more than once"), "{}", refused.text());
+    let members = &crate::status::tree(&site)["clusters"]["members"]["members"];
+    assert!(members[0]["operator"].is_null(), "{members}");
+    // The same, once and in the body, acts.
+    site.ask("POST", "/status/act", &headers, fields.as_bytes()).expect_code(303);
+}

@@ -193,3 +193,17 @@ fn a_request_that_is_passed_on_has_the_course_of_its_member() {
     let record = record_of(&site, &site.get("/dead/x").expect_code(502));
     assert_eq!(json!([tries(&record)[0]["reason"], record["status"]]), json!(["refused", 502]), "{record:#}");
 }
+
+#[test]
+fn a_request_that_no_member_took_is_kept() {
+    let dead = format!("127.0.0.1:{}", crate::harness::ports::free());
+    let site = keeping().route("/dead = @dead").section(&format!("[@dead]\nmembers = {dead}")).start();
+    let reply = site.get("/dead/q?pwd=hunter2").expect_code(502);
+    let record = record_of(&site, &reply);
+    assert_eq!(
+        (&record["why"], &record["status"], &record["route"]),
+        (&json!("failed"), &json!(502), &json!("/dead/*"))
+    );
+    assert_eq!(record["path"], "/dead/q?pwd=(hidden)");
+    assert!(listed(&site).iter().any(|one| one["id"] == record["id"]), "{record}");
+}
